@@ -1,0 +1,1 @@
+"""L2TPv2 (RFC 2661): a sans-IO protocol core, the kernel's data plane, two daemons."""

@@ -1,0 +1,1 @@
+"""Who negotiates PPP on a session."""

@@ -1,0 +1,1 @@
+"""BPF programs that watch the L2TP driver, and what reads them."""
