@@ -1,0 +1,57 @@
+# Every target needs nothing but make, git, Python >= 3.11 and apt: what is missing is installed first.
+SHELL := /bin/sh
+LAB   := .venv/bin/l2tp-lab
+RUN   := .venv/bin/python -m
+
+# ARGS passes options through: make check ARGS=--json
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help lab test test-all lint check trace status shell down bench clean doctor docs
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.venv/.ready: pyproject.toml lab/bootstrap.sh
+	@sh lab/bootstrap.sh
+
+lab: .venv/.ready ## bring the lab up, check it, show it
+	@$(LAB) up --check $(ARGS)
+
+test: .venv/.ready ## the short tier: unit, property and kernel tests in one run
+	@$(LAB) setup --quiet
+	@$(RUN) pytest -m "not long" $(ARGS)
+
+test-all: .venv/.ready ## everything, on every kernel
+	@$(LAB) setup --quiet
+	@$(RUN) pytest $(ARGS)
+
+lint: .venv/.ready ## ruff, mypy --strict, import-linter
+	@.venv/bin/ruff check .
+	@.venv/bin/ruff format --check .
+	@.venv/bin/mypy
+	@.venv/bin/lint-imports
+
+check: .venv/.ready ## run the checks against the live lab
+	@$(LAB) check $(ARGS)
+
+trace: .venv/.ready ## what the driver does, per tunnel, live
+	@$(LAB) trace $(ARGS)
+
+status: .venv/.ready ## tunnels and sessions
+	@$(LAB) status $(ARGS)
+
+shell: .venv/.ready ## a shell in a node: make shell ARGS=lns
+	@$(LAB) shell $(ARGS)
+
+down: .venv/.ready ## remove the lab, and nothing else
+	@$(LAB) down $(ARGS)
+
+bench: .venv/.ready ## the figures, with their conditions
+	@$(LAB) bench $(ARGS)
+
+clean: ## remove what this checkout made for itself (the appliance's cache stays)
+	rm -rf .venv build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+
+doctor: .venv/.ready ## what this box can do, each "no" with its cure
+	@$(LAB) doctor $(ARGS)

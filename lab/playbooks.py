@@ -1,0 +1,108 @@
+"""Runs the playbooks in ``playbooks/`` with ansible-runner, and shows its events as progress.
+
+ansible-runner and ansible-core are slow to import, so everything here imports them late.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lab.errors import CannotRun
+
+PLAYBOOKS = Path(__file__).resolve().parent.parent / "playbooks"
+
+
+@dataclass(frozen=True, slots=True)
+class TaskEnded:
+    """One task of a playbook came to its end."""
+
+    name: str
+    state: str  #: ok, changed, skipped or failed
+    message: str
+    duration_s: float
+
+
+#: ansible-runner's event names, and what they mean for one task.
+_TASK_STATES = {
+    "runner_on_ok": "ok",
+    "runner_on_skipped": "skipped",
+    "runner_on_failed": "failed",
+    "runner_on_unreachable": "failed",
+}
+
+
+def run_playbook(
+    name: str,
+    variables: Mapping[str, Any],
+    on_start: Callable[[str], None],
+    on_end: Callable[[TaskEnded], None],
+) -> None:
+    """Run ``playbooks/<name>.yml`` on this box.
+
+    ``variables`` become Ansible's extra variables. ``on_start`` hears the name of each task that
+    begins, ``on_end`` how it ended. Raises CannotRun with the failed task's own message.
+    """
+    import ansible_runner
+
+    failures: list[TaskEnded] = []
+
+    def handle(event: dict[str, Any]) -> bool:
+        data = event.get("event_data", {})
+        if event["event"] == "playbook_on_task_start":
+            on_start(data["task"])
+        elif state := _TASK_STATES.get(event["event"]):
+            ended = _task_ended(data, state)
+            on_end(ended)
+            if state == "failed" and not data.get("ignore_errors"):
+                failures.append(ended)
+        return True
+
+    with tempfile.TemporaryDirectory(prefix="l2tp-lab-playbook-") as private:
+        result = ansible_runner.run(
+            private_data_dir=private,
+            playbook=str(PLAYBOOKS / f"{name}.yml"),
+            inventory="localhost ansible_connection=local ansible_python_interpreter=auto_silent",
+            extravars=dict(variables),
+            envvars=_environment(),
+            event_handler=handle,
+            quiet=True,
+        )
+        if result.status != "successful":
+            raise CannotRun(_explain(name, failures, result))
+
+
+def _task_ended(data: dict[str, Any], state: str) -> TaskEnded:
+    result = data.get("res", {})
+    if state == "ok" and result.get("changed"):
+        state = "changed"
+    parts = (str(result.get(key, "")).strip() for key in ("msg", "stderr"))
+    message = "\n".join(part for part in parts if part)
+    return TaskEnded(data["task"], state, message, float(data.get("duration", 0.0)))
+
+
+def _environment() -> dict[str, str]:
+    # ansible-playbook lives beside this interpreter, which need not be on PATH; and Ansible
+    # refuses to start in a locale that is not UTF-8, which a fresh box often has.
+    return {
+        "PATH": f"{Path(sys.executable).parent}:{os.environ.get('PATH', os.defpath)}",
+        "LC_ALL": "C.UTF-8",
+        "ANSIBLE_NOCOLOR": "1",
+    }
+
+
+def _explain(name: str, failures: list[TaskEnded], result: Any) -> str:
+    if failures:
+        last = failures[-1]
+        return f"playbooks/{name}.yml failed at “{last.name}”: {last.message}"
+    output = "\n".join(_tail(result.stdout, 20))
+    return f"playbooks/{name}.yml ended as {result.status}:\n{output}"
+
+
+def _tail(lines: Any, count: int) -> Iterator[str]:
+    yield from (line.rstrip() for line in list(lines)[-count:])
