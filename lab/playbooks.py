@@ -14,8 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from lab.errors import CannotRun
+from lab.interpreters import DEBIAN_PYTHON, PROJECT
 
-PLAYBOOKS = Path(__file__).resolve().parent.parent / "playbooks"
+#: This box, by Debian's own Python: the one that has python3-apt.
+_INVENTORY = f"localhost ansible_connection=local ansible_python_interpreter={DEBIAN_PYTHON}"
+
+PLAYBOOKS = PROJECT / "playbooks"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +71,7 @@ def run_playbook(
         result = ansible_runner.run(
             private_data_dir=private,
             playbook=str(PLAYBOOKS / f"{name}.yml"),
-            inventory="localhost ansible_connection=local ansible_python_interpreter=auto_silent",
+            inventory=_INVENTORY,
             extravars=dict(variables),
             envvars=_environment(),
             event_handler=handle,

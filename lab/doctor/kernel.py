@@ -1,0 +1,133 @@
+"""Asks the running kernel for features, by trying them where that is cheap and safe.
+
+What is tried is tried in a network namespace that ends with the process that made it.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import subprocess
+from functools import cache
+from pathlib import Path
+
+from lab.doctor.model import Finding, no, unknown, yes
+
+_TRACEFS = (Path("/sys/kernel/tracing"), Path("/sys/kernel/debug/tracing"))
+
+
+def root() -> Finding:
+    """Tell whether this process may create namespaces and attach probes."""
+    if os.geteuid() == 0:
+        return yes("uid 0")
+    return no(f"uid {os.geteuid()}", "sudo l2tp-lab …")
+
+
+@cache
+def module_state(name: str) -> str | None:
+    """Say whether a kernel module is loaded, built in, loadable, or (None) not there."""
+    if Path("/sys/module", name).exists():
+        return "loaded"
+    folder = Path("/lib/modules", platform.release())
+    for listing, state in (("modules.builtin", "built in"), ("modules.dep", "loadable")):
+        if _listed(folder / listing, name):
+            return state
+    return None
+
+
+def _listed(listing: Path, name: str) -> bool:
+    try:
+        lines = listing.read_text().splitlines()
+    except OSError:
+        return False
+    stems = (Path(line.split(":")[0]).name.split(".ko")[0] for line in lines)
+    return any(stem.replace("-", "_") == name for stem in stems)
+
+
+def module(name: str) -> Finding:
+    """Look for a kernel module."""
+    state = module_state(name)
+    if state:
+        return yes(state)
+    release = platform.release()
+    if Path("/lib/modules", release).is_dir():
+        cure = "install the full kernel: apt install linux-image-amd64 (not -cloud)"
+    else:
+        cure = f"boot a kernel that has modules (no /lib/modules/{release})"
+    return no(f"not in kernel {release}", cure)
+
+
+def dev_ppp() -> Finding:
+    """Look for the character device of ppp_generic."""
+    if Path("/dev/ppp").exists():
+        return yes("/dev/ppp")
+    if module_state("ppp_generic") == "loadable":
+        return yes("appears with ppp_generic")
+    return no("no /dev/ppp", "modprobe ppp_generic")
+
+
+def netns() -> Finding:
+    """Make a network namespace that ends at once."""
+    return _try([], "a new network namespace", "allow CLONE_NEWNET (not inside this container)")
+
+
+def veth() -> Finding:
+    """Make a veth pair inside a namespace that ends at once."""
+    add = ["ip", "link", "add", "a0", "type", "veth", "peer", "name", "a1"]
+    return _try(add, "a veth pair", "modprobe veth")
+
+
+def netem() -> Finding:
+    """Set a delay on the loopback of a namespace that ends at once."""
+    add = ["tc", "qdisc", "add", "dev", "lo", "root", "netem", "delay", "1ms"]
+    return _try(add, "a netem delay", "modprobe sch_netem")
+
+
+def _try(command: list[str], what: str, cure: str) -> Finding:
+    needed = ["unshare", *command[:1]]
+    for program in needed:
+        if not shutil.which(program):
+            return unknown(f"no {program} to try with", "apt install util-linux iproute2")
+    isolate = ["unshare", "--net"] if os.geteuid() == 0 else ["unshare", "--map-root-user", "--net"]
+    done = subprocess.run(
+        [*isolate, "--", *(command or ["true"])],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    if done.returncode == 0:
+        return yes(f"made {what}")
+    reason = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
+    return no(reason, cure)
+
+
+def kprobes() -> Finding:
+    """Look for kprobes, by event source and by tracefs."""
+    if Path("/sys/bus/event_source/devices/kprobe").exists() or any(
+        (folder / "kprobe_events").exists() for folder in _TRACEFS
+    ):
+        return yes("kprobe events")
+    return no("kernel without CONFIG_KPROBE_EVENTS", "boot a stock kernel")
+
+
+def btf() -> Finding:
+    """Look for the kernel's own type information."""
+    vmlinux = Path("/sys/kernel/btf/vmlinux")
+    if vmlinux.exists():
+        return yes(f"{vmlinux} ({vmlinux.stat().st_size // 1024} KiB)")
+    return no(f"no {vmlinux}", "boot a kernel with CONFIG_DEBUG_INFO_BTF")
+
+
+def tracepoints() -> Finding:
+    """Look for the driver's tracepoints (``l2tp:*``), which come with l2tp_core."""
+    for folder in _TRACEFS:
+        try:
+            if (folder / "events" / "l2tp").exists():
+                return yes(f"{folder}/events/l2tp")
+            if (folder / "events").exists() and module_state("l2tp_core") == "loadable":
+                return yes("appear with l2tp_core")
+        except PermissionError:
+            return unknown(f"{folder} is readable by root only", "sudo l2tp-lab doctor")
+    return no("no l2tp events in tracefs", "modprobe l2tp_core")
