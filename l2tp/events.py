@@ -1,0 +1,202 @@
+"""What an endpoint reports: one frozen dataclass per thing that happened."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, TypeAlias
+
+if TYPE_CHECKING:
+    from l2tp.messages import ControlMessage
+    from l2tp.parameters import Address, CallParameters
+
+
+class DropReason(StrEnum):
+    """Why a datagram was not used; the keys of Endpoint.dropped."""
+
+    MALFORMED_HEADER = "malformed-header"
+    DATA_MESSAGE = "data-message"
+    UNKNOWN_TUNNEL = "unknown-tunnel"
+    WRONG_SOURCE = "wrong-source"
+    NOT_A_REQUEST = "not-a-request"
+    MALFORMED_REQUEST = "malformed-request"
+    TOO_MANY_TUNNELS = "too-many-tunnels"
+    DUPLICATE = "duplicate"
+    OUTSIDE_WINDOW = "outside-window"
+    UNSENT_ACKNOWLEDGED = "unsent-acknowledged"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TunnelRequested:
+    """An acceptable SCCRQ came; the SCCRP follows: make the tunnel's socket before sending it."""
+
+    local_tunnel_id: int
+    peer_tunnel_id: int
+    peer: Address
+    peer_host_name: str
+    peer_vendor_name: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PeerAddressChanged:
+    """The answerer chose another port or address for the tunnel (RFC 2661 §8.1).
+
+    Connect the tunnel's socket to `peer` before sending what is due.
+    """
+
+    local_tunnel_id: int
+    previous: Address
+    peer: Address
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TunnelEstablished:
+    """The control connection is up (RFC 2661 §5.1); `initiated` says that we opened it."""
+
+    local_tunnel_id: int
+    peer_tunnel_id: int
+    peer: Address
+    peer_host_name: str
+    peer_vendor_name: str | None
+    peer_firmware_revision: int | None
+    peer_framing_capabilities: int
+    peer_bearer_capabilities: int | None
+    peer_receive_window_size: int
+    initiated: bool
+    authenticated: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TunnelClosed:
+    """The control connection is down, and so are its sessions (each has had its SessionClosed).
+
+    `result_code` is the StopCCN's (None when none was sent or received, as with a dead peer),
+    `cause` one paragraph for people. Keep the tunnel's socket until TunnelReleased: the StopCCN
+    must still be sent or acknowledged (RFC 2661 §5.7). It also reports a tunnel that never came
+    to be, such as a refused SCCRQ.
+    """
+
+    local_tunnel_id: int
+    peer_tunnel_id: int | None
+    peer: Address
+    peer_host_name: str | None
+    result_code: int | None
+    error_code: int | None
+    message: str
+    cause: str
+    by_peer: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TunnelReleased:
+    """The closed tunnel's retention is over: its socket can go, its id may be used again."""
+
+    local_tunnel_id: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallRequested:
+    """A LAC asks us, as LNS, to take a call (ICRQ): answer with accept_call or reject_call."""
+
+    local_tunnel_id: int
+    local_session_id: int
+    peer_tunnel_id: int
+    peer_session_id: int
+    call_serial_number: int
+    call: CallParameters
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallAnswered:
+    """The LNS took our call (ICRP): both ids are known, the ICCN is due to be sent."""
+
+    local_tunnel_id: int
+    local_session_id: int
+    peer_tunnel_id: int
+    peer_session_id: int
+    call_serial_number: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionEstablished:
+    """PPP frames may flow: the ICCN was queued (`lns_mode` false) or received (true)."""
+
+    local_tunnel_id: int
+    local_session_id: int
+    peer_tunnel_id: int
+    peer_session_id: int
+    call_serial_number: int
+    lns_mode: bool
+    call: CallParameters
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionClosed:
+    """The session is down; `result_code` is the CDN's, None when none was sent or received."""
+
+    local_tunnel_id: int
+    local_session_id: int
+    peer_session_id: int | None
+    result_code: int | None
+    error_code: int | None
+    message: str
+    cause: str
+    by_peer: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessageSent:
+    """A control message left; `transmission` is 1 the first time, then counts repeats.
+
+    `name` is the message's mnemonic or "ZLB", whose `message` is None. `local_session_id` is 0
+    for messages of the tunnel.
+    """
+
+    local_tunnel_id: int
+    local_session_id: int
+    peer: Address
+    name: str
+    ns: int
+    nr: int
+    message: ControlMessage | None
+    transmission: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessageReceived:
+    """A control message came in its turn; `message` is None for a ZLB and for the undecodable."""
+
+    local_tunnel_id: int
+    local_session_id: int
+    peer: Address
+    name: str
+    ns: int
+    nr: int
+    message: ControlMessage | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DatagramDropped:
+    """A datagram was not used: `reason` counts it, `cause` explains it, `section` is the RFC's."""
+
+    local_tunnel_id: int | None
+    source: Address
+    reason: DropReason
+    cause: str
+    section: str
+
+
+Event: TypeAlias = (
+    TunnelRequested
+    | PeerAddressChanged
+    | TunnelEstablished
+    | TunnelClosed
+    | TunnelReleased
+    | CallRequested
+    | CallAnswered
+    | SessionEstablished
+    | SessionClosed
+    | MessageSent
+    | MessageReceived
+    | DatagramDropped
+)
