@@ -1,0 +1,95 @@
+"""The command line: ``l2tp-lab COMMAND``, one row a command, forwarded to where the lab runs."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+from collections.abc import Sequence
+
+from lab.commands import COMMANDS, Command, Where
+from lab.console import Console
+from lab.errors import LabError
+
+_LAB_NAME = re.compile(r"[a-z][a-z0-9]{0,7}")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code.
+
+    0 passed, 1 failed, 2 wrong usage or input, 3 the machine was lost, 4 could not run here.
+    """
+    words = list(sys.argv[1:] if argv is None else argv)
+    args = _parser().parse_args(words)
+    console = Console(quiet=getattr(args, "quiet", False))
+    try:
+        return _dispatch(COMMANDS[args.command], args, words, console)
+    except LabError as error:
+        print(f"l2tp-lab: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("l2tp-lab: interrupted", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        # Whoever read our output has gone (head, less): there is nobody left to tell.
+        sys.stderr.close()
+        return 1
+
+
+def _dispatch(
+    command: Command, args: argparse.Namespace, words: list[str], console: Console
+) -> int:
+    if command.where is Where.BOX:
+        return command.module().run(args, console)
+    from lab.places.choose import choose, forward
+
+    place = choose(args, console)
+    if place is None:
+        return command.module().run(args, console)
+    return forward(place, command, args, words, console)
+
+
+def _parser() -> argparse.ArgumentParser:
+    shared = _shared_options()
+    parser = argparse.ArgumentParser(
+        prog="l2tp-lab",
+        description="A live L2TP network over the Linux kernel's PPPoL2TP driver, on this box.",
+        epilog="Exit codes: 0 passed, 1 failed, 2 wrong usage or input, 3 the machine was lost, "
+        "4 could not run here.",
+        parents=[shared],
+    )
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    for name, command in COMMANDS.items():
+        added = commands.add_parser(
+            name, help=command.help, description=command.description, parents=[shared]
+        )
+        command.module().add_arguments(added)
+    return parser
+
+
+def _shared_options() -> argparse.ArgumentParser:
+    # SUPPRESS lets the same option stand before or after the command without one undoing the other.
+    shared = argparse.ArgumentParser(add_help=False, argument_default=argparse.SUPPRESS)
+    group = shared.add_argument_group("where the lab runs")
+    group.add_argument(
+        "--place",
+        choices=("here", "appliance"),
+        help="this kernel, or a stock kernel in QEMU (default: here if the doctor finds all)",
+    )
+    group.add_argument(
+        "--lab", metavar="NAME", type=_lab_name, help="which lab, where several run (default: lab)"
+    )
+    group.add_argument(
+        "--kernel",
+        metavar="KERNEL",
+        help="the appliance's kernel: 6.1, 6.12, newest, or a folder with vmlinuz and its modules",
+    )
+    return shared
+
+
+def _lab_name(text: str) -> str:
+    if not _LAB_NAME.fullmatch(text):
+        raise argparse.ArgumentTypeError(
+            f"{text!r}: a lab's name is 1 to 8 lower-case letters and digits, a letter first"
+        )
+    return text

@@ -1,0 +1,95 @@
+"""The commands: one row each here, one file each beside this one.
+
+A command's file has ``add_arguments(parser)`` and ``run(args, console)``. It is imported whenever
+the parser is built, so what is heavy is imported inside ``run``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+from dataclasses import dataclass
+from enum import Enum
+from typing import Protocol, cast
+
+from lab.console import Console
+
+
+class Where(Enum):
+    """Where a command's own code runs."""
+
+    BOX = "on this box, whatever the place is"
+    PLACE = "where the lab's kernel is: forwarded into the appliance"
+
+
+class CommandModule(Protocol):
+    """What a command's file offers."""
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        """Declare the command's own options."""
+
+    def run(self, args: argparse.Namespace, console: Console) -> int:
+        """Do it, and return the exit code."""
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """One row of the command line."""
+
+    file: str
+    where: Where
+    help: str
+    description: str = ""
+    #: Options whose value is a file to bring along into the appliance.
+    files_in: tuple[str, ...] = ()
+    #: Options whose value is a folder or file to fetch from the appliance afterwards.
+    files_out: tuple[str, ...] = ()
+    #: Whether the command talks with the user's terminal.
+    terminal: bool = False
+    #: Whether the command brings up what it needs (a machine), or only uses what is there.
+    starts: bool = True
+
+    def module(self) -> CommandModule:
+        """Import the command's file."""
+        return cast(CommandModule, importlib.import_module(f"lab.commands.{self.file}"))
+
+
+COMMANDS = {
+    "up": Command(
+        "up",
+        Where.PLACE,
+        "bring the lab up, and show it",
+        "Builds the topology, starts the daemons and the probes, and dials the tunnels.",
+        files_in=("topology",),
+        files_out=("output",),
+    ),
+    "check": Command(
+        "check",
+        Where.PLACE,
+        "run the checks against the live lab",
+        "Each check says what it asserts; what it asserts comes from the kernel.",
+        files_out=("output",),
+    ),
+    "status": Command("status", Where.PLACE, "tunnels and sessions", starts=False),
+    "trace": Command(
+        "trace",
+        Where.PLACE,
+        "what the driver does, per tunnel and session, live",
+        terminal=True,
+        starts=False,
+    ),
+    "call": Command("call", Where.PLACE, "dial a session", starts=False),
+    "hangup": Command("hangup", Where.PLACE, "end a session or a tunnel", starts=False),
+    "shell": Command(
+        "shell",
+        Where.PLACE,
+        "a shell (or one command) in a node, or beside the lab",
+        terminal=True,
+        starts=False,
+    ),
+    "down": Command("down", Where.PLACE, "remove the lab, and nothing else", starts=False),
+    "doctor": Command("doctor", Where.BOX, "what this box can do, each “no” with its cure"),
+    "setup": Command("setup", Where.BOX, "install what the doctor misses"),
+    "appliance": Command("appliance", Where.BOX, "build, start, stop, export, … the appliance"),
+    "bench": Command("bench", Where.BOX, "measure the figures, with their conditions"),
+}

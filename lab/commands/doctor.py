@@ -1,0 +1,31 @@
+"""``l2tp-lab doctor``: what this box can do, each “no” with its cure."""
+
+from __future__ import annotations
+
+import argparse
+
+from lab.console import Console
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.add_argument("--json", action="store_true", help="the findings as one JSON document")
+
+
+def run(args: argparse.Namespace, console: Console) -> int:
+    """Ask everything, print the table; 4 when no place can run here."""
+    from lab.doctor.capabilities import SECTIONS
+    from lab.doctor.report import as_json, as_text
+    from lab.places.choose import decide
+
+    choice = decide(getattr(args, "place", None))
+    findings = {
+        section: [(capability, capability.ask()) for capability in rows]
+        for section, rows in SECTIONS.items()
+    }
+    if args.json:
+        print(as_json(findings, choice.need.value, choice.reason))
+    else:
+        verdict = f"place: {choice.need.value} ({choice.reason})"
+        print("\n".join(as_text(findings, verdict)))
+    return 0

@@ -1,0 +1,37 @@
+"""Chooses where the lab runs, and says why."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from lab.doctor.capabilities import missing
+from lab.doctor.model import Need
+from lab.errors import CannotRun
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A place, and why it was chosen."""
+
+    need: Need
+    reason: str
+
+
+def decide(wanted: str | None) -> Choice:
+    """Choose the place: the one asked for, else ``here`` when this kernel has all a lab needs.
+
+    Only what no package can bring (the kernel's features, and root) decides; packages are
+    installed afterwards. Raises CannotRun when ``here`` was asked for and is not possible.
+    """
+    if wanted == Need.APPLIANCE.value:
+        return Choice(Need.APPLIANCE, "asked for")
+    lacking = missing(Need.HERE, installable=False)
+    if not lacking:
+        return Choice(Need.HERE, "asked for" if wanted else "this kernel has all that a lab needs")
+    names = ", ".join(row.name for row, _ in lacking)
+    if wanted == Need.HERE.value:
+        cures = "; ".join(dict.fromkeys(finding.cure for _, finding in lacking))
+        raise CannotRun(f"a lab cannot run here: this box lacks {names}. Cure: {cures}")
+    first, _ = lacking[0]
+    more = f" and {len(lacking) - 1} more: l2tp-lab doctor" if len(lacking) > 1 else ""
+    return Choice(Need.APPLIANCE, f"this box lacks {first.name}{more}")
