@@ -1,0 +1,137 @@
+"""Do the driver's ioctl, netlink, the ppp interface and BPF count the same packets?
+
+The identity (both directions, in a quiet moment, without drops): a session's packets are the ppp
+interface's packets and the frames of PPP protocols at or above 0xc000, which stop in the channel's
+queue for pppd (``ppp_input``); the receive hook sees those, and nothing else, as data of the session.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from lab.errors import CannotRun
+from lab.instruments.kernelview import interfaces, l2tp_objects, netns_inode
+from lab.live import Live, SessionEnds
+from lab.scenarios.finding import Finding
+
+QUESTION = "Do PPPIOCGL2TPSTATS, netlink, the ppp interface and BPF agree to the packet?"
+
+#: How often to look for two equal readings in a row before saying that the lab is not quiet.
+_READINGS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class _Counts:
+    """One end's counts of one session, from the four sources, in packets."""
+
+    ioctl_rx: int
+    ioctl_tx: int
+    netlink_rx: int
+    netlink_tx: int
+    interface_rx: int
+    interface_tx: int
+    hook_data: int
+    hook_ppp_control: int
+    hook_consumed: int
+    hook_passed_up: int
+    drops: int
+
+
+def run(live: Live) -> Iterator[Finding]:
+    """Read the four sources at both ends of each session until two readings agree."""
+    for ends in live.sessions():
+        lac, lns = _quiet(live, ends)
+        for side, counts in ((ends.tunnel.lac, lac), (ends.tunnel.lns, lns)):
+            yield from _one_end(f"{ends.call.user} at {side}", counts)
+        for sender, receiver, names in ((lac, lns, "LAC → LNS"), (lns, lac, "LNS → LAC")):
+            yield Finding(
+                f"{ends.call.user}: {names}: every packet sent was received",
+                sender.netlink_tx == receiver.netlink_rx,
+                f"{sender.netlink_tx} sent, {receiver.netlink_rx} received",
+            )
+
+
+def _one_end(who: str, counts: _Counts) -> Iterator[Finding]:
+    yield Finding(
+        f"{who}: PPPIOCGL2TPSTATS and netlink agree",
+        (counts.ioctl_rx, counts.ioctl_tx) == (counts.netlink_rx, counts.netlink_tx),
+        f"rx {counts.ioctl_rx} and {counts.netlink_rx}, "
+        f"tx {counts.ioctl_tx} and {counts.netlink_tx}",
+    )
+    yield Finding(
+        f"{who}: session rx = ppp interface rx + PPP control frames",
+        counts.netlink_rx == counts.interface_rx + counts.hook_ppp_control,
+        f"{counts.netlink_rx} = {counts.interface_rx} + {counts.hook_ppp_control}",
+    )
+    yield Finding(
+        f"{who}: BPF's data packets at the hook = session rx, all consumed, none dropped",
+        counts.hook_data == counts.netlink_rx == counts.hook_consumed
+        and counts.hook_passed_up == counts.drops == 0,
+        f"{counts.hook_data} at the hook, {counts.hook_consumed} consumed, "
+        f"{counts.hook_passed_up} passed up, {counts.netlink_rx} in the session, "
+        f"{counts.drops} dropped",
+    )
+
+
+def _quiet(live: Live, ends: SessionEnds) -> tuple[_Counts, _Counts]:
+    before = None
+    for _ in range(_READINGS):
+        now = _both(live, ends)
+        if now == before:
+            return now
+        before = now
+    raise CannotRun(
+        f"session {ends.lac['local_session_id']} never had a quiet moment in {_READINGS} readings. "
+        "Stop what sends through it, then: l2tp-lab check counters"
+    )
+
+
+def _both(live: Live, ends: SessionEnds) -> tuple[_Counts, _Counts]:
+    snapshot = live.tracer.snapshot()
+    fresh = next(
+        pair
+        for pair in live.sessions()
+        if _identity(pair.lac, pair.lac_tunnel) == _identity(ends.lac, ends.lac_tunnel)
+    )
+    return (
+        _read(live, ends.tunnel.lac, fresh.lac_tunnel, fresh.lac, snapshot),
+        _read(live, ends.tunnel.lns, fresh.lns_tunnel, fresh.lns, snapshot),
+    )
+
+
+def _identity(session: dict[str, Any], tunnel: dict[str, Any]) -> tuple[int, int]:
+    return tunnel["local_tunnel_id"], session["local_session_id"]
+
+
+def _read(
+    live: Live, node: str, tunnel: dict[str, Any], session: dict[str, Any], snapshot: dict[str, Any]
+) -> _Counts:
+    netns = live.netns(node)
+    ids = (tunnel["local_tunnel_id"], session["local_session_id"])
+    _, sessions = l2tp_objects(netns)
+    netlink = next(row.statistics for row in sessions if (row.tunnel_id, row.session_id) == ids)
+    interface = next(
+        row for row in interfaces(netns, "ppp") if row.name == session["ppp"]["interface"]
+    )
+    inode = netns_inode(netns)
+    hook = next(
+        row
+        for row in snapshot["figures"]
+        if (row["netns"], row["tunnel_id"], row["session_id"]) == (inode, *ids)
+    )
+    ioctl = session["kernel"]
+    return _Counts(
+        ioctl_rx=ioctl["rx_packets"],
+        ioctl_tx=ioctl["tx_packets"],
+        netlink_rx=netlink.rx_packets,
+        netlink_tx=netlink.tx_packets,
+        interface_rx=interface.rx_packets,
+        interface_tx=interface.tx_packets,
+        hook_data=hook["data_packets"],
+        hook_ppp_control=hook["ppp_control_packets"],
+        hook_consumed=hook["consumed"],
+        hook_passed_up=hook["passed_up"],
+        drops=netlink.rx_errors + netlink.rx_seq_discards,
+    )
