@@ -20,7 +20,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     0 passed, 1 failed, 2 wrong usage or input, 3 the machine was lost, 4 could not run here.
     """
     words = list(sys.argv[1:] if argv is None else argv)
-    args = _parser().parse_args(words)
+    before, after = _split_at_dashes(words)
+    args = _parser().parse_args(before)
+    args.after_dashes = after
+    args.lab = getattr(args, "lab", "lab")
     console = Console(quiet=getattr(args, "quiet", False))
     try:
         return _dispatch(COMMANDS[args.command], args, words, console)
@@ -36,17 +39,27 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
 
 
+def _split_at_dashes(words: list[str]) -> tuple[list[str], list[str]]:
+    # What stands behind “--” is a command of the user's own (l2tp-lab shell lns -- ip addr): it is
+    # kept from argparse, whatever it looks like.
+    if "--" not in words:
+        return words, []
+    at = words.index("--")
+    return words[:at], words[at + 1 :]
+
+
 def _dispatch(
     command: Command, args: argparse.Namespace, words: list[str], console: Console
 ) -> int:
     if command.where is Where.BOX:
         return command.module().run(args, console)
-    from lab.places.choose import choose, forward
+    from lab.places.choose import choose
+    from lab.places.forward import forward
 
-    place = choose(args, console)
+    place = choose(args, console, starts=command.starts)
     if place is None:
         return command.module().run(args, console)
-    return forward(place, command, args, words, console)
+    return forward(place, command, args, words)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+import argparse
+import os
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
+from lab.console import Console
 from lab.doctor.capabilities import missing
 from lab.doctor.model import Need
 from lab.errors import CannotRun
+from lab.setup import prepare_box
+
+if TYPE_CHECKING:
+    from lab.places.base import Place
+
+#: Set where a forwarded command runs: the place was already chosen.
+INSIDE = "L2TP_LAB_INSIDE"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,3 +46,21 @@ def decide(wanted: str | None) -> Choice:
     first, _ = lacking[0]
     more = f" and {len(lacking) - 1} more: l2tp-lab doctor" if len(lacking) > 1 else ""
     return Choice(Need.APPLIANCE, f"this box lacks {first.name}{more}")
+
+
+def choose(args: argparse.Namespace, console: Console, *, starts: bool) -> Place | None:
+    """Choose, print the choice and prepare the box; None means: right here, in this process.
+
+    A command that ``starts`` things installs what is missing.
+    """
+    if INSIDE in os.environ:
+        return None
+    choice = decide(getattr(args, "place", None))
+    if starts:
+        console.say(f"place: {choice.need.value} ({choice.reason})")
+        prepare_box(choice.need, console)
+    if choice.need is Need.HERE:
+        return None
+    from lab.places.appliance.place import AppliancePlace
+
+    return AppliancePlace(args.lab, choice.reason, console, kernel=getattr(args, "kernel", None))

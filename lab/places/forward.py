@@ -1,0 +1,97 @@
+"""Runs a command line of this box where the lab's kernel is, as if it had been typed there."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
+from pathlib import Path, PurePosixPath
+
+from lab.commands import Command
+from lab.errors import UsageError
+from lab.places.base import Place
+from lab.places.choose import INSIDE
+
+#: Options that are about the place itself, and so mean nothing inside it.
+_ABOUT_PLACES = ("--place", "--kernel")
+_IN = PurePosixPath("/run/l2tp-lab-files/in")
+_OUT = PurePosixPath("/run/l2tp-lab-files/out")
+
+
+def forward(
+    place: Place,
+    command: Command,
+    args: argparse.Namespace,
+    words: list[str],
+    environment: Mapping[str, str],
+) -> int:
+    """Prepare the place, bring files in, run, fetch files out, and return the exit code.
+
+    Files that an option names are copied in beforehand; what an output option names is fetched
+    afterwards, whatever the outcome was.
+    """
+    renamed: dict[str, str] = {}
+    outputs: list[tuple[PurePosixPath, Path]] = []
+    place.prepare()
+    with ExitStack() as stack:
+        for option in command.files_in:
+            if (path := _file_of(args, option)) is not None:
+                handle = stack.enter_context(path.open("rb"))
+                renamed[str(getattr(args, option))] = str(_IN / path.name)
+                copy = ["dd", "status=none", f"of={_IN / path.name}"]
+                place.run(["mkdir", "-p", str(_IN)])
+                place.run(copy, stdin=handle.fileno())
+        for option in command.files_out:
+            if value := getattr(args, option, None):
+                source = _OUT / f"{os.getpid()}-{option}"
+                renamed[value] = str(source)
+                outputs.append((source, Path(value)))
+        line = ["python3", "-m", "lab", *_rewritten(words, renamed)]
+        settings = [f"{name}={value}" for name, value in _settings(environment).items()]
+        tty = command.terminal and sys.stdin.isatty() and sys.stdout.isatty()
+        try:
+            return place.run(["env", *settings, *line], tty=tty)
+        finally:
+            for source, target in outputs:
+                place.fetch(source, target)
+
+
+def _file_of(args: argparse.Namespace, option: str) -> Path | None:
+    value = getattr(args, option, None)
+    # A bare name is one of those that come with the lab.
+    if not value or ("/" not in value and "." not in value):
+        return None
+    path = Path(value)
+    if not path.is_file():
+        raise UsageError(f"--{option} {value}: there is no such file")
+    return path
+
+
+def _settings(environment: Mapping[str, str]) -> dict[str, str]:
+    return {
+        INSIDE: "1",
+        "COLUMNS": str(shutil.get_terminal_size((80, 24)).columns),
+        "TERM": os.environ.get("TERM", "dumb"),
+        **environment,
+    }
+
+
+def _rewritten(words: list[str], renamed: Mapping[str, str]) -> Iterator[str]:
+    """Drop the options about places, and put the copies' names for the files' own."""
+    at_user_command = False
+    rest = iter(words)
+    for word in rest:
+        at_user_command = at_user_command or word == "--"
+        if at_user_command:
+            yield word
+        elif word in _ABOUT_PLACES:
+            next(rest, None)
+        elif not word.startswith(tuple(f"{option}=" for option in _ABOUT_PLACES)):
+            option, equals, value = word.partition("=")
+            if equals and value in renamed:
+                yield f"{option}={renamed[value]}"
+            else:
+                yield renamed.get(word, word)

@@ -1,0 +1,164 @@
+"""A pytest plugin: kernel tests run where the driver is, and report as if they ran right here.
+
+On a box whose kernel lacks the driver, the tests marked ``kernel`` go to one pytest inside the
+appliance (``l2tp-lab shell -- python3 -m pytest …``), whose reports come back one line each and are
+handed to this pytest's hooks. What could not run is a skip; with ``CI`` set it is a failure.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections import defaultdict
+from collections.abc import Iterable
+from typing import Any
+
+import pytest
+
+#: Set inside the place: there the tests are simply run.
+INSIDE = "L2TP_LAB_INSIDE"
+_CANNOT_RUN = 4
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let the caller choose the place and the kernel, as on the lab's own command line."""
+    group = parser.getgroup("l2tp-lab")
+    group.addoption("--place", choices=("here", "appliance"), help="where the kernel tests run")
+    group.addoption("--kernel", help="the appliance's kernel: 6.1, 6.12, newest or a path")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Replace the running of kernel tests, except where the kernel already is."""
+    if not os.environ.get(INSIDE):
+        config.pluginmanager.register(InPlace(config), "in-place")
+
+
+class InPlace:
+    """Runs the kernel tests of one session through one far pytest."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self.config = config
+        self.far: FarRun | None = None
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        """Put the kernel tests last, so that the quick ones fail first."""
+        items.sort(key=is_kernel_test)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_protocol(self, item: pytest.Item) -> bool | None:
+        """Answer for a kernel test with the reports that came back for it."""
+        if not is_kernel_test(item):
+            return None
+        if self.far is None:
+            wanted = [one.nodeid for one in item.session.items if is_kernel_test(one)]
+            self.far = FarRun(far_command(self.config, wanted))
+        hooks = item.ihook
+        hooks.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
+        for report in self._reports(item):
+            hooks.pytest_runtest_logreport(report=report)
+        hooks.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
+        return True
+
+    def _reports(self, item: pytest.Item) -> Iterable[pytest.TestReport]:
+        assert self.far is not None
+        rows = self.far.reports_of(item.nodeid)
+        if not rows:
+            return [self._without_report(item, self.far)]
+        return [
+            self.config.hook.pytest_report_from_serializable(config=self.config, data=row)
+            for row in rows
+        ]
+
+    def _without_report(self, item: pytest.Item, far: FarRun) -> pytest.TestReport:
+        why = far.explain(item.nodeid)
+        may_skip = far.exit_code == _CANNOT_RUN and not os.environ.get("CI")
+        path, line, _ = item.location
+        longrepr: Any = (str(path), line or 0, f"could not run here: {why}") if may_skip else why
+        return pytest.TestReport(
+            nodeid=item.nodeid,
+            location=item.location,
+            keywords={},
+            outcome="skipped" if may_skip else "failed",
+            longrepr=longrepr,
+            when="call",
+        )
+
+    def pytest_sessionfinish(self) -> None:
+        """End the far pytest with this one, whatever ended it."""
+        if self.far is not None:
+            self.far.stop()
+
+
+def is_kernel_test(item: pytest.Item) -> bool:
+    """Tell whether a test needs the real driver."""
+    return item.get_closest_marker("kernel") is not None
+
+
+def far_command(config: pytest.Config, wanted: list[str]) -> list[str]:
+    """Build the command that runs the wanted tests in the place, in a lab of their own."""
+    options = [
+        word
+        for name in ("place", "kernel")
+        if (value := config.getoption(name))
+        for word in (f"--{name}", value)
+    ]
+    plugins = ["-p", "tests.support.report_stream", "-p", "no:terminal", "-p", "no:cacheprovider"]
+    return [
+        *(sys.executable, "-m", "lab", *options, "--lab", "test", "shell", "--"),
+        *("env", f"{INSIDE}=1", "python3", "-m", "pytest", *plugins, *wanted),
+    ]
+
+
+class FarRun:
+    """One pytest somewhere else: its reports by test, as they come in."""
+
+    def __init__(self, command: list[str]) -> None:
+        self.exit_code: int | None = None
+        self._rows: dict[str, list[dict[str, Any]]] = defaultdict(list)
+        self._said: list[str] = []
+        self._process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    def reports_of(self, nodeid: str) -> list[dict[str, Any]]:
+        """Wait for a test's reports; an empty list when it ended without any."""
+        while not self._ended(nodeid):
+            line = self._process.stdout.readline() if self._process.stdout else ""
+            if not line:
+                self.exit_code = self._process.wait()
+                break
+            self._take(line)
+        return self._rows[nodeid]
+
+    def _ended(self, nodeid: str) -> bool:
+        return any(row["when"] == "teardown" for row in self._rows[nodeid])
+
+    def _take(self, line: str) -> None:
+        try:
+            row = json.loads(line)
+        except ValueError:
+            row = None
+        if isinstance(row, dict) and "report" in row:
+            self._rows[row["report"]["nodeid"]].append(row["report"])
+        elif isinstance(row, dict) and "broken" in row:
+            self._said.append(f"{row['broken']}: {row['why']}")
+        elif not (isinstance(row, dict) and "started" in row):
+            self._said.append(line.rstrip())
+
+    def explain(self, nodeid: str) -> str:
+        """Say why there is no report for a test."""
+        said = "\n".join(self._said[-30:])
+        return f"{nodeid} gave no report; its pytest ended with code {self.exit_code}:\n{said}"
+
+    def stop(self) -> None:
+        """End the far pytest if it still runs."""
+        if self._process.poll() is None:
+            self._process.terminate()
+        self._process.communicate()
