@@ -1,0 +1,277 @@
+"""Makes plans real in this kernel, and takes away again what the ledger proves to be ours.
+
+Links, addresses, routes and impairments go through one ``ip`` or ``tc`` batch per namespace, all
+batches at the same time. Namespaces have their own room, ``lab.names``; processes theirs,
+``lab.processes``.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+
+from lab.batches import run_batches
+from lab.errors import CannotRun, LabError
+from lab.names import (
+    Reserved,
+    folder_identity,
+    give_back,
+    is_taken,
+    make_folder,
+    open_own,
+    remove_folder,
+    reserve_name,
+    take_name,
+    taken,
+)
+from lab.namespaces import in_netns
+from lab.plan import (
+    Address,
+    File,
+    Folder,
+    LinkUp,
+    NamesFolder,
+    Netem,
+    Netns,
+    Process,
+    Route,
+    Step,
+    Sysctl,
+    Veth,
+)
+from lab.processes import (
+    PATIENCE_S,
+    Running,
+    inhabitants,
+    marked_processes,
+    start_process,
+    stop_processes,
+)
+from lab.world import ABSENT, REMOVED, STUCK, Entry, Identity, Removal
+
+BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+
+
+class KernelWorld:
+    """This kernel. ``patience_s`` is how long processes may take to end."""
+
+    def __init__(self, *, patience_s: float = PATIENCE_S) -> None:
+        self._patience_s = patience_s
+        self._files: dict[str, int] = {}
+        self._handles: dict[str, int] = {}
+        self._run = ""
+
+    def __enter__(self) -> KernelWorld:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of all descriptors; named namespaces stay, nameless ones vanish."""
+        for handle in (*self._files.values(), *self._handles.values()):
+            os.close(handle)
+        self._files.clear()
+        self._handles.clear()
+
+    def boot_id(self) -> str:
+        """Read the kernel's random identity of this boot."""
+        return BOOT_ID.read_text().strip()
+
+    def occupied(self, steps: Sequence[Step]) -> list[str]:
+        """Name the namespaces that exist already."""
+        return [taken(s.name) for s in steps if isinstance(s, Netns) and is_taken(s.name)]
+
+    def reserve(self, steps: Sequence[Step], run: str) -> list[Identity]:
+        """Make nameless namespaces for those that need one; see ``lab.world.World``."""
+        self._run = run
+        return [self._reserve(step) for step in steps]
+
+    def _reserve(self, step: Step) -> Identity:
+        if isinstance(step, NamesFolder):
+            return folder_identity()
+        if isinstance(step, Netns):
+            reserved, identity = reserve_name()
+            self._handles[step.name], self._files[step.name] = reserved
+            return identity
+        return {}
+
+    def make(self, steps: Sequence[Step]) -> list[Identity]:
+        """Make a reserved group; the steps of one group may be made in any order."""
+        self._set_sysctls([s for s in steps if isinstance(s, Sysctl)])
+        run_batches("ip", {None: [s for s in steps if isinstance(s, Veth)]})
+        inside = [s for s in steps if isinstance(s, Address | LinkUp | Route)]
+        run_batches("ip", self._by_netns(inside))
+        run_batches("tc", self._by_netns([s for s in steps if isinstance(s, Netem)]))
+        return [self._make(step) for step in steps]
+
+    def _make(self, step: Step) -> Identity:
+        match step:
+            case NamesFolder():
+                make_folder()
+            case Netns():
+                take_name(step.name, Reserved(self._handles[step.name], self._files[step.name]))
+            case Folder():
+                Path(step.path).mkdir(mode=step.mode)
+            case File():
+                _write_file(step)
+            case Process():
+                netns = self._handle(step.netns) if step.netns else None
+                running = start_process(step, run=self._run, netns=netns)
+                return {"pid": running.pid, "start_ticks": running.start_ticks}
+            case _:
+                pass  # made above, in a batch
+        return {}
+
+    def adopt(self, entries: Sequence[Entry], run: str) -> None:
+        """Find the namespaces of a lab that is up; see ``lab.world.World``."""
+        self._run = run
+        for entry in entries:
+            if entry.kind == "netns":
+                handle = open_own(entry.step["name"], entry.identity)
+                if handle is not None:
+                    self._handles[entry.step["name"]] = handle
+
+    def _handle(self, name: str) -> int:
+        try:
+            return self._handles[name]
+        except KeyError:
+            raise LabError(
+                f"the network namespace {name} is gone, or another one has its name; "
+                f"bring the lab down and up again: l2tp-lab down && l2tp-lab up"
+            ) from None
+
+    def _by_netns(
+        self, steps: Iterable[Address | LinkUp | Route | Netem]
+    ) -> Mapping[int | None, list[Step]]:
+        groups: dict[int | None, list[Step]] = {}
+        for step in steps:
+            groups.setdefault(self._handle(step.netns), []).append(step)
+        return groups
+
+    def _set_sysctls(self, steps: Sequence[Sysctl]) -> None:
+        for name in dict.fromkeys(step.netns for step in steps):
+            own = [step for step in steps if step.netns == name]
+            in_netns(self._handle(name), partial(_set_sysctls, own))
+
+    def remove(self, entries: Sequence[Entry], *, run: str, same_boot: bool) -> list[Removal]:
+        """Remove processes, then links, then namespaces; see ``lab.world.World``."""
+        self.close()
+        by_kind: dict[str, list[Entry]] = {}
+        for entry in entries:
+            by_kind.setdefault(entry.kind, []).append(entry)
+        namespaces = {e.step["name"]: e.identity for e in by_kind.get("netns", [])}
+        return [
+            *self._stop(by_kind.get("process", []), run, same_boot),
+            *_unlink(by_kind.get("veth", []), namespaces, same_boot),
+            *_release(by_kind.get("netns", []), same_boot),
+            *(
+                Removal(e, remove_folder(e.identity, same_boot=same_boot))
+                for e in by_kind.get("namesfolder", [])
+            ),
+        ]
+
+    def _stop(self, entries: Sequence[Entry], run: str, same_boot: bool) -> list[Removal]:
+        if not same_boot:
+            return [Removal(entry, ABSENT) for entry in entries]
+        known = {e.number: _running(e) for e in entries if "pid" in e.identity}
+        stuck = stop_processes(known.values(), patience_s=self._patience_s)
+        stuck += stop_processes(marked_processes(run), patience_s=self._patience_s)
+        notes = {
+            p: f"process {p.pid} does not end, even by SIGKILL: see its stack in "
+            f"/proc/{p.pid}/stack, then bring the lab down again"
+            for p in stuck
+        }
+        return [
+            Removal(e, STUCK, notes[known[e.number]])
+            if known.get(e.number) in notes
+            else Removal(e, REMOVED)
+            for e in entries
+        ]
+
+
+def _running(entry: Entry) -> Running:
+    return Running(entry.identity["pid"], entry.identity["start_ticks"])
+
+
+def _unlink(
+    entries: Sequence[Entry], namespaces: Mapping[str, Identity], same_boot: bool
+) -> list[Removal]:
+    """Delete veth pairs now, since a namespace lives on while somebody else is inside."""
+    if not same_boot:
+        return [Removal(entry, ABSENT) for entry in entries]
+    handles = {n: h for n, i in namespaces.items() if (h := open_own(n, i)) is not None}
+    try:
+        found = [entry for entry in entries if _has_link(entry, handles)]
+        lines: dict[int | None, list[str]] = {}
+        for entry in found:
+            line = f"link del dev {entry.step['interface']}"
+            lines.setdefault(handles[entry.step["netns"]], []).append(line)
+        run_batches("ip", lines)
+    finally:
+        for handle in handles.values():
+            os.close(handle)
+    return [Removal(entry, REMOVED if entry in found else ABSENT) for entry in entries]
+
+
+def _has_link(entry: Entry, handles: Mapping[str, int]) -> bool:
+    handle = handles.get(entry.step["netns"])
+    if handle is None:
+        return False
+    with suppress(OSError):
+        return in_netns(handle, lambda: socket.if_nametoindex(entry.step["interface"])) > 0
+    return False
+
+
+def _release(entries: Sequence[Entry], same_boot: bool) -> list[Removal]:
+    removals = []
+    for entry in entries:
+        outcome, note = give_back(entry.step["name"], entry.identity, same_boot=same_boot)
+        removals.append(Removal(entry, outcome, note))
+    living = inhabitants([r.entry.identity["inode"] for r in removals if r.outcome == REMOVED])
+    return [_with_inhabitants(removal, living) for removal in removals]
+
+
+def _with_inhabitants(removal: Removal, living: Mapping[int, list[str]]) -> Removal:
+    who = living.get(removal.entry.identity["inode"])
+    if not who:
+        return removal
+    name = removal.entry.step["name"]
+    note = f"{', '.join(who)} still lives in {name}, which is nameless now and ends with it"
+    return Removal(removal.entry, removal.outcome, note)
+
+
+def _write_file(step: File) -> None:
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+    handle = os.open(step.path, flags, step.mode)
+    with os.fdopen(handle, "w", encoding="utf-8") as file:
+        file.write(step.content)
+
+
+def _set_sysctls(steps: Sequence[Sysctl]) -> None:
+    for step in steps:
+        _set_sysctl(step)
+
+
+def _set_sysctl(step: Sysctl) -> None:
+    path = Path("/proc/sys", *step.key.split("."))
+    try:
+        handle = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+        try:
+            os.write(handle, step.value.encode())
+        finally:
+            os.close(handle)
+    except FileNotFoundError:
+        raise CannotRun(
+            f"this kernel has no setting {step.key}, which {step.netns} needs; "
+            f"use another kernel: --place appliance"
+        ) from None
+    except OSError as error:
+        raise LabError(
+            f"cannot set {step.key}={step.value} in {step.netns}: {os.strerror(error.errno or 0)}; "
+            f"correct the sysctls of the topology's node"
+        ) from None
