@@ -92,7 +92,7 @@ class EndpointConfig:
     def retransmission_cycle_s(self) -> float:
         """Time from a message's first transmission to giving it up (RFC 2661 §5.8)."""
         return sum(
-            min(self.retransmission_initial_s * 2**count, self.retransmission_cap_s)
+            min(self.retransmission_initial_s * float(2**count), self.retransmission_cap_s)
             for count in range(self.maximum_retransmissions + 1)
         )
 

@@ -1,0 +1,89 @@
+"""Why a tunnel or a session ended, in words that name the cause and the next step."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from l2tp.constants import PORT, StopResult
+from l2tp.errors import ResultCode
+from l2tp.parameters import Address
+
+
+@dataclass(frozen=True, slots=True)
+class Closure:
+    """An end: `result` for the StopCCN or CDN (None when neither passes), `cause` for people."""
+
+    result: ResultCode | None
+    cause: str
+    by_peer: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Silence:
+    """What is known when a peer no longer answers; `heard_s_ago` is None if it never did."""
+
+    peer: Address
+    message: str
+    retransmissions: int
+    heard_s_ago: float | None
+    network_error: str | None
+
+
+# What a message without an answer points to, by its mnemonic, while the peer was never heard.
+_NEVER_HEARD = {
+    "SCCRQ": (
+        "nobody listening there, a firewall, no route, or a peer that refuses in silence"
+        " (wrong source port, unknown host name); see whether it listens with"
+        " `ss -lun 'sport = :{port}'` on the peer, and whether anything comes back with"
+        " `tcpdump -ni any udp port {port}` here"
+    ),
+}
+# The same once the peer was heard.
+_HEARD_BEFORE = {
+    "SCCRP": (
+        "the request came through but the answer does not: a firewall or NAT on the way back, or"
+        " a peer that takes answers from port {port} only; compare both ends with"
+        " `tcpdump -ni any udp`"
+    ),
+    "StopCCN": "the peer went away while the tunnel was being closed",
+}
+_GONE = (
+    "the peer is gone or restarted, or the path broke; see `ip route get {host}` here and"
+    " `tcpdump -ni any udp port {port}` on both ends"
+)
+
+
+def no_answer(silence: Silence) -> str:
+    """Name what an exhausted retransmission points to (RFC 2661 §5.8)."""
+    peer = silence.peer
+    head = (
+        f"no answer from {peer} to {silence.message} after {silence.retransmissions}"
+        " retransmissions (RFC 2661 §5.8)"
+    )
+    if silence.network_error:
+        return f"{head}: the network reported {silence.network_error}"
+    if silence.heard_s_ago is None:
+        hint = _NEVER_HEARD.get(silence.message, _NEVER_HEARD["SCCRQ"])
+    else:
+        head += f", last heard {silence.heard_s_ago:.0f} s ago"
+        hint = _HEARD_BEFORE.get(silence.message, _GONE)
+    return f"{head}: {hint.format(host=peer.host, port=peer.port)}"
+
+
+def stopped_by_peer(peer: Address, result: ResultCode) -> str:
+    """Say what a received StopCCN said."""
+    text = f"{peer} closed the tunnel with {result.describe(of_call=False)}"
+    if result.result == StopResult.NOT_AUTHORIZED:
+        text += ": compare the shared secret and our host name with what the peer is configured for"
+    return text
+
+
+def refused(peer: Address, message: str, reason: str) -> str:
+    """Say what a peer's message was refused for."""
+    return f"{message} from {peer} refused: {reason}"
+
+
+def set_up_too_slow(peer: Address, state: str, timeout_s: float) -> str:
+    """Say in which state a set-up stayed for too long."""
+    where = f" on UDP port {PORT}" if peer.port == PORT else ""
+    return f"{peer}{where} acknowledges but does not go on: still {state} after {timeout_s:g} s"

@@ -1,0 +1,211 @@
+"""Control message bodies to octets and back, driven by the AVP table (RFC 2661 §4, §7.1)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+from l2tp.avp import AVP_TABLE, RULES, AvpRule, RawAvp, encode_avp, split_avps
+from l2tp.constants import AvpType, ErrorCode, MessageType
+from l2tp.errors import MessageError, RemoteProtocolError
+from l2tp.hiding import reveal
+from l2tp.messages import MESSAGE_CLASSES, ControlMessage, UnknownMessage
+
+_SKIPPED: Final = (AvpType.MESSAGE_TYPE, AvpType.RANDOM_VECTOR)
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """What the table says of one message type, laid out for speed."""
+
+    cls: type[ControlMessage]
+    head: bytes
+    rules: tuple[AvpRule, ...]
+    allowed: dict[int, AvpRule]
+    required: frozenset[str]
+
+
+def _plan(kind: MessageType) -> _Plan:
+    rules = tuple(
+        rule
+        for rule in AVP_TABLE
+        if rule.type not in _SKIPPED and kind in rule.required_in | rule.optional_in
+    )
+    return _Plan(
+        cls=MESSAGE_CLASSES[kind],
+        head=encode_avp(AvpType.MESSAGE_TYPE, kind.to_bytes(2, "big"), mandatory=True),
+        rules=rules,
+        allowed={int(rule.type): rule for rule in rules},
+        required=frozenset(rule.field for rule in rules if kind in rule.required_in),
+    )
+
+
+_PLANS: Final[dict[int, _Plan]] = {int(kind): _plan(kind) for kind in MessageType}
+
+
+def encode_message(message: ControlMessage) -> bytes:
+    """Encode the body of a control message; None and False leave an AVP out.
+
+    Raises LocalProtocolError for a value that no AVP can hold.
+    """
+    plan = _PLANS[message.message_type]
+    parts = [plan.head]
+    for rule in plan.rules:
+        value = getattr(message, rule.field)
+        if value is None or value is False:
+            continue
+        parts.append(encode_avp(rule.type, rule.format.encode(value), mandatory=rule.mandatory_bit))
+    for raw in message.unrecognized:
+        parts.append(
+            encode_avp(
+                raw.type,
+                raw.value,
+                mandatory=raw.mandatory,
+                hidden=raw.hidden,
+                vendor_id=raw.vendor_id,
+            )
+        )
+    return b"".join(parts)
+
+
+def decode_message(body: bytes, *, secret: bytes | None = None) -> ControlMessage:
+    """Decode and validate the body of a control message; `secret` reveals hidden AVPs.
+
+    The M bit decides what an AVP that is unknown, hidden from us or malformed does (§4.2, §7.1):
+    set, it raises MessageError; clear, the AVP is kept aside. Raises MessageError also for a
+    missing Message Type or required AVP, for a Length that leaves the body, and for an unknown
+    message type with the M bit.
+    """
+    avps, broken = split_avps(body)
+    kind = _message_type(avps, broken)
+    plan = _PLANS.get(kind)
+    if plan is None:
+        return _unknown_message(kind, avps)
+    decoder = _Decoder(plan, kind, secret)
+    for raw in avps[1:]:
+        decoder.take(raw)
+    if broken:
+        decoder.fail(broken, "§4.1", ErrorCode.LENGTH_IS_WRONG)
+    return decoder.finish()
+
+
+def _message_type(avps: list[RawAvp], broken: str | None) -> int:
+    # The Message Type MUST be the first AVP of every control message (§4.4.1).
+    if avps and avps[0].type == AvpType.MESSAGE_TYPE and not avps[0].vendor_id:
+        raw = avps[0]
+        if len(raw.value) == 2 and not raw.hidden:
+            return int.from_bytes(raw.value, "big")
+    raise MessageError(
+        broken or "the first AVP is not a Message Type",
+        section="§4.4.1",
+        error=ErrorCode.LENGTH_IS_WRONG if broken else ErrorCode.VALUE_OUT_OF_RANGE,
+    )
+
+
+def _unknown_message(kind: int, avps: list[RawAvp]) -> ControlMessage:
+    # The M bit of the Message Type says whether the whole message may be ignored (§4.4.1).
+    if avps[0].mandatory:
+        raise MessageError(
+            f"message type {kind} is unknown, and its M bit is set",
+            section="§4.4.1",
+            error=ErrorCode.UNKNOWN_MANDATORY_AVP,
+            message_type=kind,
+        )
+    return UnknownMessage(unknown_type=kind, unrecognized=tuple(avps[1:]))
+
+
+class _Decoder:
+    """Gathers one message's fields; the first fatal problem is raised at the end.
+
+    It goes on after a problem because a later AVP may hold the id that the answer needs.
+    """
+
+    __slots__ = (
+        "_fields",
+        "_kind",
+        "_plan",
+        "_problem",
+        "_remarks",
+        "_secret",
+        "_unknown",
+        "_vector",
+    )
+
+    def __init__(self, plan: _Plan, kind: int, secret: bytes | None) -> None:
+        self._plan = plan
+        self._kind = kind
+        self._secret = secret
+        self._vector: bytes | None = None
+        self._fields: dict[str, Any] = {}
+        self._unknown: list[RawAvp] = []
+        self._remarks: list[str] = []
+        self._problem: tuple[str, str, int] | None = None
+
+    def take(self, raw: RawAvp) -> None:
+        # An AVP with a reserved bit set MUST be treated as unrecognized (§4.1).
+        rule = None if raw.vendor_id or raw.reserved else RULES.get(raw.type)
+        if rule is None:
+            self._take_unrecognized(raw, "is unknown")
+        elif raw.type == AvpType.RANDOM_VECTOR:
+            self._vector = raw.value
+        elif raw.type not in self._plan.allowed:
+            self._remarks.append(f"{rule.title} does not belong in this message, ignored")
+        elif rule.field in self._fields:
+            self._remarks.append(f"{rule.title} came twice, the first counts")
+        else:
+            self._take_known(raw, rule)
+
+    def _take_known(self, raw: RawAvp, rule: AvpRule) -> None:
+        value = raw.value
+        try:
+            if raw.hidden:
+                if not rule.may_hide or self._secret is None or self._vector is None:
+                    self._take_unrecognized(raw, "is hidden and cannot be revealed")
+                    return
+                value = reveal(raw.type, value, secret=self._secret, random_vector=self._vector)
+            self._fields[rule.field] = rule.format.decode(value)
+        except RemoteProtocolError as error:
+            text = f"{rule.title}: {error.text}"
+            # A malformed AVP without the M bit is treated as an unrecognized one (§7.1).
+            if raw.mandatory:
+                self.fail(text, rule.section, error.result.error or 0)
+            else:
+                self._remarks.append(f"{text}, ignored")
+            return
+        if raw.mandatory is not rule.mandatory_bit:
+            self._remarks.append(f"{rule.title} has a wrong M bit")
+
+    def _take_unrecognized(self, raw: RawAvp, why: str) -> None:
+        # Unrecognized with the M bit: the tunnel or session MUST be ended (§4.2).
+        if raw.mandatory:
+            text = f"{raw.describe()} {why}, and its M bit is set"
+            self.fail(text, "§4.2", ErrorCode.UNKNOWN_MANDATORY_AVP)
+        else:
+            self._unknown.append(raw)
+
+    def fail(self, text: str, section: str, error: int) -> None:
+        if self._problem is None:
+            self._problem = (text, section, error)
+
+    def finish(self) -> ControlMessage:
+        fields = self._fields
+        if self._problem is None and not self._plan.required <= fields.keys():
+            missing = [
+                r.title for r in self._plan.rules if r.field in self._plan.required - fields.keys()
+            ]
+            self.fail(f"{', '.join(missing)} missing", "§6", ErrorCode.VALUE_OUT_OF_RANGE)
+        if self._problem is not None:
+            text, section, error = self._problem
+            name = MessageType(self._kind).name
+            raise MessageError(
+                f"{name}: {text}",
+                section=section,
+                error=error,
+                message_type=self._kind,
+                fields=fields,
+            )
+        if self._unknown:
+            fields["unrecognized"] = tuple(self._unknown)
+        if self._remarks:
+            fields["remarks"] = tuple(self._remarks)
+        return self._plan.cls(**fields)
