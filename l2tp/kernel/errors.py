@@ -1,8 +1,9 @@
 """What the kernel's refusals mean: operation and errno → cause and cure."""
 
 import errno
-import os
 from typing import Final
+
+from l2tp.errors import KernelError
 
 _MODULE_CURE: Final = "load the driver: modprobe l2tp_ppp"
 _ROOT_CURE: Final = "run as root, or with CAP_NET_ADMIN in this network namespace"
@@ -115,19 +116,13 @@ _CAUSES: Final[dict[tuple[str, int], tuple[str, str]]] = {
 }
 
 
-class KernelError(Exception):
-    """A request that the kernel refused, with its cause and the command that cures it.
+def refusal(operation: str, error: OSError, subject: str = "") -> KernelError:
+    """Name the cause and the cure of what the kernel refused.
 
-    ``operation`` names the step ("open tunnel", "open session", …), ``errno`` is the kernel's
-    answer, ``subject`` says on what (ids, an address).
+    ``operation`` is the step ("open tunnel", "open session", …) as the table above knows it,
+    ``subject`` what it was done to (ids, an address).
     """
-
-    def __init__(self, operation: str, code: int, subject: str = "") -> None:
-        self.operation = operation
-        self.errno = code
-        self.subject = subject
-        fallback = (os.strerror(code), "see the kernel's log: dmesg | tail")
-        self.cause, self.cure = _CAUSES.get((operation, code), fallback)
-        name = errno.errorcode.get(code, str(code))
-        where = f" {subject}" if subject else ""
-        super().__init__(f"{operation}{where}: {self.cause} ({name}). {self.cure}")
+    code = error.errno or 0
+    cause, cure = _CAUSES.get((operation, code), (None, "see the kernel's log: dmesg | tail"))
+    step = f"{operation} {subject}" if subject else operation
+    return KernelError(step, code, cure=f"{cause}: {cure}" if cause else cure)

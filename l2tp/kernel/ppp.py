@@ -11,8 +11,9 @@ import struct
 from types import TracebackType
 from typing import Final, Self
 
+from l2tp.errors import KernelError
 from l2tp.kernel import uapi
-from l2tp.kernel.errors import KernelError
+from l2tp.kernel.errors import refusal
 
 _INT: Final = struct.Struct("=i")
 _DEVICE: Final = "/dev/ppp"
@@ -25,7 +26,7 @@ class _PppFile:
         try:
             self._fd = os.open(_DEVICE, os.O_RDWR | os.O_CLOEXEC | os.O_NONBLOCK)
         except OSError as error:
-            raise KernelError("open /dev/ppp", error.errno or 0) from error
+            raise refusal("open /dev/ppp", error) from error
 
     def fileno(self) -> int:
         """Return the descriptor, for a selector."""
@@ -41,7 +42,7 @@ class _PppFile:
         try:
             answer = fcntl.ioctl(self._fd, request, _INT.pack(value))
         except OSError as error:
-            raise KernelError(operation, error.errno or 0) from error
+            raise refusal(operation, error) from error
         return int(_INT.unpack(answer)[0])
 
     def __enter__(self) -> Self:

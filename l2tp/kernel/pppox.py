@@ -5,7 +5,6 @@ leaves nothing behind: sessions, management socket, and only then, by its owner,
 """
 
 import fcntl
-import os
 import socket
 import struct
 from collections.abc import Iterator
@@ -14,7 +13,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from l2tp.kernel import libc, uapi
-from l2tp.kernel.errors import KernelError
+from l2tp.kernel.errors import refusal
 
 _INT: Final = struct.Struct("=i")
 
@@ -89,7 +88,7 @@ class PppoxTunnel:
         self._udp = udp
         self._peer = _peer_of(udp)
         self._sessions: dict[int, PppoxSession] = {}
-        self._management = self._connect("open tunnel", f"tunnel {local_tunnel_id}", 0, 0)
+        self._management = self._connect("open tunnel", str(local_tunnel_id), 0, 0)
 
     def open_session(
         self, local_session_id: int, peer_session_id: int, options: SessionOptions
@@ -98,7 +97,7 @@ class PppoxTunnel:
 
         Raises KernelError ("socket", "open session", "set …").
         """
-        subject = f"session {local_session_id} of tunnel {self.local_tunnel_id}"
+        subject = f"{local_session_id} of tunnel {self.local_tunnel_id}"
         pppox = self._connect("open session", subject, local_session_id, peer_session_id)
         session = PppoxSession(pppox, local_session_id)
         try:
@@ -174,13 +173,4 @@ def _naming(operation: str, subject: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise KernelError(operation, error.errno or 0, subject) from error
-
-
-def pppol2tp_available() -> bool:
-    """Tell whether this kernel gives PPPoL2TP sockets, loading the driver if it may."""
-    try:
-        socket.socket(uapi.AF_PPPOX, socket.SOCK_DGRAM, uapi.PX_PROTO_OL2TP).close()
-    except OSError:
-        return False
-    return os.path.exists("/dev/ppp")  # noqa: PTH110  (no import of pathlib for one question)
+        raise refusal(operation, error, subject) from error

@@ -10,7 +10,7 @@ look at the source address.
 import socket
 from collections.abc import Callable
 
-from l2tp.kernel.errors import KernelError
+from l2tp.kernel.errors import refusal
 
 
 def open_udp_socket(local: tuple[str, int], peer: tuple[str, int] | None = None) -> socket.socket:
@@ -44,4 +44,4 @@ def _step(
     try:
         call(address)
     except OSError as error:
-        raise KernelError(operation, error.errno or 0, f"{address[0]}:{address[1]}") from error
+        raise refusal(operation, error, f"{address[0]}:{address[1]}") from error

@@ -1,0 +1,50 @@
+"""Addresses and routes on ppp interfaces, by iproute2.
+
+One ``ip -batch`` for all of an interface: it starts in hundredths of a second, where importing
+pyroute2 takes longer than a whole PPP session's set-up (docs/decisions/iproute2-in-daemons.md).
+Routes and addresses go with their interface, so nothing is ever removed here.
+"""
+
+import asyncio
+from collections.abc import Iterable
+
+from l2tp.errors import L2tpError
+
+
+def address_command(address: str, interface: str) -> str:
+    """Return the command that puts ``address`` ("2001:db8::1/128") on an interface."""
+    return f"address replace {address} dev {interface}"
+
+
+def route_command(prefix: str, interface: str) -> str:
+    """Return the command that routes ``prefix`` ("203.0.113.0/24") into an interface."""
+    return f"route replace {prefix} dev {interface}"
+
+
+class NetworkError(L2tpError):
+    """iproute2 refused an address or a route; the text is its own, with the commands."""
+
+
+async def apply(commands: Iterable[str]) -> None:
+    """Give the commands to one ``ip -batch``; raises NetworkError with all its complaints."""
+    batch = list(commands)
+    if not batch:
+        return
+    try:
+        process = await asyncio.create_subprocess_exec(
+            "ip",
+            "-force",
+            "-batch",
+            "-",
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.DEVNULL,
+            stderr=asyncio.subprocess.PIPE,
+        )
+    except OSError as error:
+        raise NetworkError(
+            f"cannot run ip: {error.strerror}. Install it: apt-get install iproute2"
+        ) from error
+    _, complaints = await process.communicate("".join(f"{line}\n" for line in batch).encode())
+    if process.returncode:
+        text = " ".join(complaints.decode(errors="replace").split())
+        raise NetworkError(f"ip -batch ({'; '.join(batch)}): {text}")
