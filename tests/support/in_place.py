@@ -12,7 +12,7 @@ import os
 import subprocess
 import sys
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import pytest
@@ -20,6 +20,9 @@ import pytest
 #: Set inside the place: there the tests are simply run.
 INSIDE = "L2TP_LAB_INSIDE"
 _CANNOT_RUN = 4
+
+#: Builds the command line of the far pytest from the tests' node ids.
+Command = Callable[[pytest.Config, list[str]], list[str]]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -38,8 +41,9 @@ def pytest_configure(config: pytest.Config) -> None:
 class InPlace:
     """Runs the kernel tests of one session through one far pytest."""
 
-    def __init__(self, config: pytest.Config) -> None:
+    def __init__(self, config: pytest.Config, command: Command | None = None) -> None:
         self.config = config
+        self.command = command or far_command
         self.far: FarRun | None = None
 
     @pytest.hookimpl(trylast=True)
@@ -54,7 +58,7 @@ class InPlace:
             return None
         if self.far is None:
             wanted = [one.nodeid for one in item.session.items if is_kernel_test(one)]
-            self.far = FarRun(far_command(self.config, wanted))
+            self.far = FarRun(self.command(self.config, wanted))
         hooks = item.ihook
         hooks.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
         for report in self._reports(item):
@@ -64,13 +68,14 @@ class InPlace:
 
     def _reports(self, item: pytest.Item) -> Iterable[pytest.TestReport]:
         assert self.far is not None
-        rows = self.far.reports_of(item.nodeid)
-        if not rows:
-            return [self._without_report(item, self.far)]
-        return [
+        reports = [
             self.config.hook.pytest_report_from_serializable(config=self.config, data=row)
-            for row in rows
+            for row in self.far.reports_of(item.nodeid)
         ]
+        # A test that crashed its pytest has a set-up that passed, and nothing after that.
+        if not self.far.has_ended(item.nodeid):
+            reports.append(self._without_report(item, self.far))
+        return reports
 
     def _without_report(self, item: pytest.Item, far: FarRun) -> pytest.TestReport:
         why = far.explain(item.nodeid)
@@ -129,7 +134,7 @@ class FarRun:
 
     def reports_of(self, nodeid: str) -> list[dict[str, Any]]:
         """Wait for a test's reports; an empty list when it ended without any."""
-        while not self._ended(nodeid):
+        while not self.has_ended(nodeid):
             line = self._process.stdout.readline() if self._process.stdout else ""
             if not line:
                 self.exit_code = self._process.wait()
@@ -137,7 +142,8 @@ class FarRun:
             self._take(line)
         return self._rows[nodeid]
 
-    def _ended(self, nodeid: str) -> bool:
+    def has_ended(self, nodeid: str) -> bool:
+        """Tell whether a test came to its end, tear-down included."""
         return any(row["when"] == "teardown" for row in self._rows[nodeid])
 
     def _take(self, line: str) -> None:

@@ -12,12 +12,14 @@ from typing import Any
 
 import pytest
 
+#: A copy of standard output: this module is imported before pytest's capture replaces it.
+_OUTPUT = os.dup(1)
+
 
 class _Stream:
     def __init__(self, config: pytest.Config) -> None:
         self.config = config
-        # A copy of standard output, taken before pytest's capture replaces it for the tests.
-        self.file = os.fdopen(os.dup(1), "w", encoding="utf-8")
+        self.file = os.fdopen(_OUTPUT, "w", encoding="utf-8")
 
     def pytest_runtest_logstart(self, nodeid: str) -> None:
         self._write({"started": nodeid})
@@ -36,7 +38,6 @@ class _Stream:
         print(json.dumps(row), file=self.file, flush=True)
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
-    """Take hold of standard output before anything is captured."""
-    early_config.pluginmanager.register(_Stream(early_config), "report-stream")
+def pytest_configure(config: pytest.Config) -> None:
+    """Begin to write reports."""
+    config.pluginmanager.register(_Stream(config), "report-stream")
