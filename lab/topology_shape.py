@@ -108,7 +108,7 @@ class PppShape(Shape):
     """PPP on all sessions."""
 
     mtu: int = Field(default=1458, ge=128, le=16384)
-    auth: Literal["chap", "pap"] = "chap"
+    auth: Literal["chap", "mschap-v2", "pap", "none"] = "chap"
 
 
 class LnsShape(Shape):
