@@ -1,0 +1,1 @@
+"""The appliance: a stock Debian kernel with a small Debian userland in QEMU, without root."""

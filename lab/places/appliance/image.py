@@ -1,0 +1,155 @@
+"""The userland: a small Debian as one file system, with this project's wheels and its own keys."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from lab.errors import CannotRun
+from lab.places.appliance import manifest
+from lab.places.appliance.architecture import this_architecture
+from lab.places.appliance.build import run_part
+from lab.places.appliance.folders import locked, new_folder
+from lab.places.appliance.manifest import Manifest
+from lab.places.appliance.paths import Cache
+from lab.places.appliance.wheels import guest_wheels
+from lab.places.base import Progress
+
+SUITE = "trixie"
+PYTHON = "3.13"
+
+#: Room for the userland, its archive on the way, and mmdebstrap's own folder.
+NEEDED_MIB = 2500
+
+#: The file system has this size; its file takes only what is written.
+FILE_SYSTEM_BLOCKS = (3 << 30) // 4096
+
+PACKAGES = (
+    "bpftool",
+    "bpftrace",
+    "busybox-static",
+    "ethtool",
+    "iperf3",
+    "iproute2",
+    "iputils-ping",
+    "kmod",
+    "nftables",
+    "openssh-server",
+    "ppp",
+    "procps",
+    "python3",
+    "python3-bpfcc",
+    "tcpdump",
+    "tshark",
+    "util-linux",
+    "wireshark-common",
+    "xl2tpd",
+)
+
+#: Never unpacked.
+LEFT_OUT = (
+    "/usr/share/doc/*",
+    "/usr/share/info/*",
+    "/usr/share/lintian/*",
+    "/usr/share/locale/*",
+    "/usr/share/man/*",
+)
+
+#: Removed at the end: what only an installation needs.
+REMOVED = (
+    "/usr/lib/systemd/systemd-*",
+    "/usr/share/bash-completion",
+    "/var/cache/debconf/*",
+    "/var/lib/apt/lists/*",
+)
+
+#: The guest's own files: its first processes and what the host calls over SSH.
+GUEST = Path(__file__).parent / "guest" / "image"
+
+ROOT, BUSYBOX, KEY, KNOWN_HOSTS = "root.ext2", "busybox", "id_ed25519", "known_hosts"
+
+#: The one name under which the host key is pinned, whatever port a machine has.
+HOST_ALIAS = "l2tp-lab-appliance"
+
+
+def find_image(cache: Cache) -> Manifest | None:
+    """Return the image's manifest when it is whole and made by this recipe, else None."""
+    found = manifest.read(cache.image)
+    return found if found is not None and found.recipe == _recipe(_variables()) else None
+
+
+def ensure_image(cache: Cache, progress: Progress, *, rebuild: bool = False) -> Manifest:
+    """Return the image, after building it when it is missing, damaged or of another recipe.
+
+    Raises CannotRun when it cannot be built.
+    """
+    if not rebuild and (found := find_image(cache)):
+        return found
+    with locked(cache.lock("image"), "building the appliance's image", progress):
+        if not rebuild and (found := find_image(cache)):
+            return found
+        return _build(cache, progress)
+
+
+def _build(cache: Cache, progress: Progress) -> Manifest:
+    variables = _variables()
+    with (
+        progress.step("build the appliance's image"),
+        new_folder(cache.image, NEEDED_MIB, "building the appliance's image") as folder,
+    ):
+        work = folder / "work"
+        (work / "keys").mkdir(parents=True)
+        _make_keys(folder, work / "keys")
+        run_part("image", SUITE, work, variables, progress)
+        for name in (ROOT, BUSYBOX):
+            (work / name).rename(folder / name)
+        shutil.rmtree(work)
+        facts = {"suite": SUITE, "python": PYTHON}
+        return manifest.describe(folder, "image", _recipe(variables), facts)
+
+
+def _variables() -> dict[str, Any]:
+    return {
+        "packages": list(PACKAGES),
+        "left_out": list(LEFT_OUT),
+        "removed": list(REMOVED),
+        "wheels": guest_wheels(PYTHON),
+        "wheel_platforms": list(this_architecture().wheel_platforms),
+        "guest_python": PYTHON,
+        "guest": str(GUEST),
+        "pip_python": sys.executable,
+        "file_system_blocks": FILE_SYSTEM_BLOCKS,
+    }
+
+
+def _recipe(variables: dict[str, Any]) -> str:
+    """Hash all that decides the image's contents, and nothing that only says where this box is."""
+    here = ("guest", "pip_python")
+    digest = hashlib.sha256(SUITE.encode())
+    decisive = {name: value for name, value in variables.items() if name not in here}
+    digest.update(json.dumps(decisive, sort_keys=True).encode())
+    for path in sorted(path for path in GUEST.rglob("*") if path.is_file()):
+        digest.update(str(path.relative_to(GUEST)).encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()
+
+
+def _make_keys(folder: Path, guest: Path) -> None:
+    """Make this image's two key pairs: the one that opens it, and the one that it shows."""
+    _make_key(folder / KEY)
+    _make_key(guest / "ssh_host_ed25519_key")
+    (folder / f"{KEY}.pub").rename(guest / "authorized_keys")
+    host_key = (guest / "ssh_host_ed25519_key.pub").read_text().split()
+    (folder / KNOWN_HOSTS).write_text(f"{HOST_ALIAS} {host_key[0]} {host_key[1]}\n")
+
+
+def _make_key(path: Path) -> None:
+    argv = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "l2tp-lab", "-f", str(path)]
+    try:
+        subprocess.run(argv, check=True, capture_output=True, text=True)
+    except FileNotFoundError:
+        raise CannotRun("ssh-keygen is missing. Run: apt-get install openssh-client") from None

@@ -1,0 +1,159 @@
+"""QEMU's argument vector, from what a machine is to be; pure."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from lab.errors import CannotRun
+from lab.places.appliance.architecture import Architecture
+
+#: Where slirp puts the guest, and the guest's SSH port.
+_GUEST_SSH = "10.0.2.15:22"
+
+#: Translated code is kept up to this size; it is what an emulated machine at rest mostly holds.
+TRANSLATION_CACHE_MIB = 64
+
+_KERNEL_ARGUMENTS = (
+    "quiet",
+    "panic=-1",
+    "mitigations=off",
+    "net.ifnames=0",
+    "nowatchdog",
+    "audit=0",
+    "random.trust_cpu=on",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """The guest's memory, in MiB; kept in a file when it comes from a snapshot, or goes into one.
+
+    A snapshot is taken with the file ``shared``, and used with private copies of its pages.
+    """
+
+    mib: int = 1024
+    file: Path | None = None
+    shared: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """All that an argument vector says."""
+
+    name: str
+    architecture: Architecture
+    acceleration: str
+    kernel: Path
+    initramfs: Path
+    disk: Path
+    modules: Path
+    pid_file: Path
+    monitor: Path
+    log: Path
+    port: int
+    memory: Memory = Memory()
+    cpus: int = 2
+    #: The device state to go on from, as ``migrate`` wrote it.
+    incoming: Path | None = None
+
+
+def arguments(machine: Machine, console_fd: int, greeting_fd: int) -> list[str]:
+    """Return the argument vector.
+
+    ``console_fd`` and ``greeting_fd`` are connected sockets that QEMU inherits: one carries the
+    serial console's output, the other a second monitor whose greeting says that QEMU serves.
+    """
+    architecture = machine.architecture
+    return [
+        architecture.qemu,
+        *("-name", machine.name),
+        *("-pidfile", str(machine.pid_file)),
+        "-nodefaults",
+        "-no-user-config",
+        "-no-reboot",
+        *("-display", "none"),
+        *("-machine", f"{architecture.machine},memory-backend=ram,vmport=off"),
+        *_processor(machine),
+        *("-smp", str(machine.cpus)),
+        *_memory(machine.memory),
+        *("-kernel", str(machine.kernel)),
+        *("-initrd", str(machine.initramfs)),
+        *("-append", " ".join([f"console={architecture.console}", *_KERNEL_ARGUMENTS])),
+        *_disk("root", "qcow2", machine.disk, read_only=False),
+        *_disk("modules", "raw", machine.modules, read_only=True),
+        *("-netdev", _network(machine.port)),
+        *("-device", "virtio-net-pci,netdev=net,romfile="),
+        *("-device", "virtio-rng-pci"),
+        *("-device", "vmgenid,guid=auto"),
+        *("-chardev", f"socket,id=console,fd={console_fd},logfile={_value(machine.log)}"),
+        *("-serial", "chardev:console"),
+        *("-chardev", f"socket,id=greeting,fd={greeting_fd}"),
+        *("-mon", "chardev=greeting,mode=control"),
+        *("-qmp", f"unix:{_value(machine.monitor)},server=on,wait=off"),
+        *_incoming(machine.incoming),
+    ]
+
+
+def port_of(argv: tuple[str, ...] | list[str]) -> int:
+    """Read the forwarded port back from a running machine's arguments; 0 without one."""
+    match = re.search(r"hostfwd=tcp:127\.0\.0\.1:(\d+)-", "\n".join(argv))
+    return int(match[1]) if match else 0
+
+
+def read_version(qemu: str) -> str:
+    """Return QEMU's version line. Raises CannotRun when it is not installed."""
+    try:
+        done = subprocess.run([qemu, "--version"], capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        raise CannotRun(
+            f"{qemu} is missing or broken. Run: apt-get install qemu-system-x86 qemu-utils"
+        ) from None
+    return done.stdout.splitlines()[0]
+
+
+def _processor(machine: Machine) -> list[str]:
+    if machine.acceleration == "kvm":
+        return ["-accel", "kvm", "-cpu", "host"]
+    emulation = f"tcg,thread=multi,tb-size={TRANSLATION_CACHE_MIB}"
+    return ["-accel", emulation, "-cpu", machine.architecture.emulated_cpu]
+
+
+def _memory(memory: Memory) -> list[str]:
+    size = f"id=ram,size={memory.mib}M"
+    if memory.file is None:
+        backend = f"memory-backend-ram,{size}"
+    else:
+        share = "on" if memory.shared else "off"
+        backend = f"memory-backend-file,{size},mem-path={_value(memory.file)},share={share}"
+    return ["-m", str(memory.mib), "-object", backend]
+
+
+def _disk(name: str, kind: str, path: Path, *, read_only: bool) -> list[str]:
+    switch = "on" if read_only else "off"
+    drive = (
+        f"if=none,id={name},format={kind},file={_value(path)},readonly={switch},cache=unsafe,"
+        "discard=unmap"
+    )
+    return ["-drive", drive, "-device", f"virtio-blk-pci,drive={name},serial={name}"]
+
+
+def _network(port: int) -> str:
+    forward = f"hostfwd=tcp:127.0.0.1:{port}-{_GUEST_SSH}"
+    return f"user,id=net,restrict=on,ipv6=off,{forward}"
+
+
+def _incoming(state: Path | None) -> list[str]:
+    if state is None:
+        return []
+    # The memory is not in the stream: it is the file that the guest's pages are mapped from.
+    capability = ["-global", "migration.x-ignore-shared=on"]
+    return [*capability, "-incoming", f"exec:cat {shlex.quote(str(state))}"]
+
+
+def _value(path: Path) -> str:
+    """Write a path as an option's value, in which a comma is doubled."""
+    return str(path).replace(",", ",,")

@@ -1,0 +1,61 @@
+"""Which third-party Python packages the guest gets: the host's own versions of them.
+
+The guest reaches no package index, so the host brings the wheels. They are pinned to what this
+environment has installed, so that both sides run the same code.
+"""
+
+from __future__ import annotations
+
+from importlib.metadata import Distribution, PackageNotFoundError, distribution
+
+from packaging.markers import default_environment
+from packaging.requirements import Requirement
+
+from lab.errors import CannotRun
+
+PROJECT = "l2tp-lab"
+
+
+def guest_wheels(python: str) -> list[str]:
+    """Return ``name==version`` for the project's dependencies and its test tools, and for theirs.
+
+    ``python`` is the guest's version, such as ``3.13``: markers are judged for it.
+    Raises CannotRun when one of them is not installed here.
+    """
+    environment = {k: str(v) for k, v in default_environment().items()} | {
+        "python_version": python,
+        "python_full_version": f"{python}.0",
+        "sys_platform": "linux",
+    }
+    found: dict[str, str] = {}
+    pending = _requirements(_find(PROJECT), environment, {"", "test"})
+    while pending:
+        requirement = pending.pop()
+        if requirement.name.lower() in found:
+            continue
+        package = _find(requirement.name)
+        found[requirement.name.lower()] = f"{requirement.name}=={package.version}"
+        pending += _requirements(package, environment, {"", *requirement.extras})
+    return sorted(found.values(), key=str.lower)
+
+
+def _requirements(
+    package: Distribution, environment: dict[str, str], extras: set[str]
+) -> list[Requirement]:
+    parsed = (Requirement(line) for line in package.requires or [])
+    return [
+        requirement
+        for requirement in parsed
+        if requirement.marker is None
+        or any(requirement.marker.evaluate(environment | {"extra": extra}) for extra in extras)
+    ]
+
+
+def _find(name: str) -> Distribution:
+    try:
+        return distribution(name)
+    except PackageNotFoundError:
+        raise CannotRun(
+            f"the Python package {name} is not installed in this environment. "
+            "Run: .venv/bin/pip install --editable '.[host,test]'"
+        ) from None
