@@ -1,0 +1,213 @@
+"""python3 -m probes: serve, count, features, prepare, stop."""
+
+import argparse
+import json
+import os
+import select
+import signal
+import socket
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from probes.errors import CannotRunHereError, ProbeError
+
+if TYPE_CHECKING:
+    from probes.tracer import Tracer
+
+PASSED, FAILED, USAGE, CANNOT_RUN = 0, 1, 2, 4
+
+
+def _serve(options: argparse.Namespace) -> int:
+    from probes.server import Server
+
+    Server(_tracer(options), options.socket).run()
+    return PASSED
+
+
+def _tracer(options: argparse.Namespace) -> "Tracer":
+    _require_root()
+    from probes import modules
+    from probes.spec import Style
+    from probes.tracer import Tracer
+
+    modules.load_driver()
+    styles = [Style(options.style)] if options.style else list(Style)
+    return Tracer(max_figures=options.max_figures, styles=styles, report=_log)
+
+
+def _prepare(options: argparse.Namespace) -> int:
+    """Compile and prove, so that the next start finds everything in the cache."""
+    _tracer(options).close()
+    return PASSED
+
+
+def _count(options: argparse.Namespace) -> int:
+    from probes.table import draw, netns_names
+
+    with _Until(options.interval, options.count) as until:
+        if options.socket:
+            from probes.client import TraceClient
+
+            source: TraceClient | Tracer = TraceClient(options.socket)
+        else:
+            source = _tracer(options)
+        try:
+            while until.next():
+                snapshot = source.snapshot()
+                if options.json:
+                    print(json.dumps(snapshot), flush=True)
+                else:
+                    print(draw(snapshot, netns_names()), end="\n\n", flush=True)
+        finally:
+            source.close()
+    return PASSED
+
+
+def _features(options: argparse.Namespace) -> int:
+    from probes import features
+
+    found = features.ask(attach=not options.no_attach)
+    answer = features.report(found)
+    if options.json:
+        print(json.dumps(answer, indent=2))
+    else:
+        for feature in found:
+            mark = "yes" if feature.available else "NO " if feature.needed else "no "
+            print(f"{mark} {feature.name}{': ' if feature.detail else ''}{feature.detail}")
+            if not feature.available:
+                print(f"    {feature.reason}\n    {feature.cure}")
+    return PASSED if answer["usable"] else CANNOT_RUN
+
+
+def _stop(options: argparse.Namespace) -> int:
+    from probes.client import TraceClient
+
+    TraceClient(options.socket).stop()
+    return PASSED
+
+
+class _Until:
+    """A beat that ends with SIGINT, SIGTERM, or after a number of turns."""
+
+    def __init__(self, interval_s: float, turns: int | None) -> None:
+        self._interval_s, self._left = interval_s, turns
+        self._reader, self._writer = socket.socketpair()
+        self._writer.setblocking(False)
+
+    def __enter__(self) -> "_Until":
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: None)
+        signal.set_wakeup_fd(self._writer.fileno())
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        signal.set_wakeup_fd(-1)
+        self._reader.close()
+        self._writer.close()
+
+    def next(self) -> bool:
+        """Wait for the next turn; False when there is none."""
+        if self._left == 0:
+            return False
+        if self._left is not None:
+            self._left -= 1
+        ready, _, _ = select.select([self._reader], [], [], self._interval_s)
+        return not ready
+
+
+def _require_root() -> None:
+    if os.geteuid() != 0:
+        raise CannotRunHereError(
+            f"tracing the kernel needs root, and this is user {os.geteuid()}",
+            "Run it with `sudo /usr/bin/python3 -m probes ...`.",
+        )
+
+
+def _log(text: str) -> None:
+    print(f"probes: {text}", file=sys.stderr, flush=True)
+
+
+def _positive(convert: Callable[[str], float]) -> Callable[[str], float]:
+    def check(text: str) -> float:
+        value = convert(text)
+        if not value > 0:
+            raise ValueError
+        return value
+
+    check.__name__ = f"positive {convert.__name__}"
+    return check
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python3 -m probes",
+        description="Watch what the kernel's L2TP driver does with each datagram.",
+        epilog="Exit codes: 0 done, 1 failed, 2 wrong usage, 4 cannot run here.",
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    tracing = argparse.ArgumentParser(add_help=False)
+    tracing.add_argument(
+        "--style", choices=("fentry", "kprobe"), help="attach in this way only (default: the best)"
+    )
+    tracing.add_argument(
+        "--max-figures",
+        type=_positive(int),
+        default=4096,
+        metavar="N",
+        help="room for this many sessions (default: %(default)s)",
+    )
+
+    serve = commands.add_parser("serve", parents=[tracing], help="trace, and answer on a socket")
+    serve.add_argument("--socket", type=Path, required=True, metavar="PATH")
+    serve.set_defaults(run=_serve)
+
+    count = commands.add_parser("count", parents=[tracing], help="show figures as they grow")
+    count.add_argument("--json", action="store_true", help="one JSON object a line")
+    count.add_argument(
+        "--interval", type=_positive(float), default=1.0, metavar="S", help="seconds between two"
+    )
+    count.add_argument(
+        "--count", type=_positive(int), metavar="N", help="end after N (default: at SIGINT)"
+    )
+    count.add_argument("--socket", type=Path, metavar="PATH", help="ask a tracer that runs")
+    count.set_defaults(run=_count)
+
+    features = commands.add_parser("features", help="say what kernel and bcc offer")
+    features.add_argument("--json", action="store_true")
+    features.add_argument(
+        "--no-attach", action="store_true", help="do not prove anything by attaching"
+    )
+    features.set_defaults(run=_features)
+
+    prepare = commands.add_parser(
+        "prepare", parents=[tracing], help="compile now, so that tracing starts quickly later"
+    )
+    prepare.set_defaults(run=_prepare)
+
+    stop = commands.add_parser("stop", help="end a tracer that serves on a socket")
+    stop.add_argument("--socket", type=Path, required=True, metavar="PATH")
+    stop.set_defaults(run=_stop)
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; gives the exit code."""
+    options = _parser().parse_args(arguments)
+    try:
+        code: int = options.run(options)
+        return code
+    except CannotRunHereError as error:
+        _log(str(error))
+        return CANNOT_RUN
+    except ProbeError as error:
+        _log(str(error))
+        return FAILED
+    except BrokenPipeError:
+        return PASSED
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,94 @@
+"""Per-CPU map values to figures, and histograms to percentiles."""
+
+import struct
+import sys
+from collections.abc import Iterable, Sequence
+
+from probes.events import FIGURE, FIGURE_KEY, LATENCY_SLOTS, Loss
+from probes.snapshot import FigureRow
+
+_U64 = struct.Struct("=Q")
+
+
+def sum_of_cpus(value: bytes, words: int) -> tuple[int, ...]:
+    """Add up the values that each CPU has, word for word.
+
+    value: as a lookup in a per-CPU map gives it: words 64-bit words for each CPU.
+    Raises ValueError when value is not a whole number of such values.
+    """
+    size = words * _U64.size
+    if not value or len(value) % size:
+        raise ValueError(f"{len(value)} bytes are not a whole number of {size}")
+    each = struct.Struct(f"={words}Q").iter_unpack(value)
+    return tuple(map(sum, zip(*each, strict=True)))
+
+
+def figure_row(key: bytes, value: bytes) -> FigureRow:
+    """Make one row of an entry of the map `figures` (struct figure_key, struct figure)."""
+    netns, tunnel_id, session_id, version = FIGURE_KEY.unpack(key)
+    words = sum_of_cpus(value, FIGURE.size // _U64.size)
+    control_consumed, control_passed_up, data_consumed, data_passed_up = words[0:4]
+    control_bytes, data_bytes = words[4] + words[5], words[6] + words[7]
+    histogram = list(words[9:])
+    return FigureRow(
+        netns=netns,
+        tunnel_id=tunnel_id,
+        session_id=session_id,
+        version=version,
+        direction="rx",
+        packets=sum(words[0:4]),
+        bytes=control_bytes + data_bytes,
+        control_packets=control_consumed + control_passed_up,
+        control_bytes=control_bytes,
+        data_packets=data_consumed + data_passed_up,
+        data_bytes=data_bytes,
+        consumed=control_consumed + data_consumed,
+        passed_up=control_passed_up + data_passed_up,
+        data_consumed=data_consumed,
+        data_passed_up=data_passed_up,
+        latency_packets=sum(histogram),
+        latency_ns_total=words[8],
+        latency_ns_log2=histogram,
+        latency_ns_p50=percentile(histogram, 50),
+        latency_ns_p90=percentile(histogram, 90),
+        latency_ns_p99=percentile(histogram, 99),
+    )
+
+
+def figure_rows(entries: Iterable[tuple[bytes, bytes]]) -> list[FigureRow]:
+    """Make the rows of the map `figures`, ordered by netns, tunnel and session."""
+    return sorted(
+        (figure_row(key, value) for key, value in entries),
+        key=lambda row: (row["netns"], row["tunnel_id"], row["session_id"], row["version"]),
+    )
+
+
+def loss_counts(entries: Iterable[tuple[bytes, bytes]]) -> dict[str, int]:
+    """Name the counts of the map `losses` (an array indexed by enum loss)."""
+    by_index = {
+        int.from_bytes(key, sys.byteorder): sum_of_cpus(value, 1)[0] for key, value in entries
+    }
+    return {loss.name.lower(): by_index.get(loss, 0) for loss in Loss}
+
+
+def percentile(histogram: Sequence[int], percent: float) -> int | None:
+    """Estimate below how many ns percent of the frames stay, None when there are none.
+
+    histogram: slot n counts values from 2^n to 2^(n+1). Within the slot that
+    holds the answer values are taken as evenly spread, so that the estimate is
+    never off by more than a factor of 2. The last slot has no upper end: of it
+    the lower end is given.
+    """
+    total = sum(histogram)
+    if not total:
+        return None
+    rank = total * percent / 100
+    below = 0
+    for slot, count in enumerate(histogram):
+        if count and below + count >= rank:
+            low = 1 << slot
+            if slot == LATENCY_SLOTS - 1:
+                return low
+            return low + int(low * max(0.0, rank - below) / count)
+        below += count
+    return 1 << (len(histogram) - 1)

@@ -1,0 +1,121 @@
+"""Asking a running tracer: TraceClient speaks to `python3 -m probes serve`.
+
+One JSON object a line, over a Unix stream socket: {"op": "snapshot"} is answered
+with a Snapshot, {"op": "stop"} with {} before the tracer ends. An answer with a
+key "error" is a refusal.
+"""
+
+import json
+import socket
+from pathlib import Path
+from types import TracebackType
+from typing import Any, cast
+
+from probes.errors import ProbeError
+from probes.snapshot import Snapshot
+
+DEFAULT_TIMEOUT_S = 10.0
+
+
+class TraceClient:
+    """A connection to a tracer, made at the first request and kept.
+
+    path: the tracer's socket. timeout_s: how long to wait for an answer.
+    Every method raises ProbeError, with a cure, when the tracer does not answer.
+    """
+
+    def __init__(self, path: str | Path, timeout_s: float = DEFAULT_TIMEOUT_S) -> None:
+        self._path = Path(path)
+        self._timeout_s = timeout_s
+        self._socket: socket.socket | None = None
+        self._received = b""
+
+    def snapshot(self) -> Snapshot:
+        """Read every figure and the state of the hooks, as they are now."""
+        return cast(Snapshot, self._ask("snapshot"))
+
+    def stop(self) -> None:
+        """Let the tracer detach and end; returns when it has."""
+        self._ask("stop")
+        self._await_end()
+        self.close()
+
+    def close(self) -> None:
+        """End the connection. The tracer goes on."""
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
+        self._received = b""
+
+    def __enter__(self) -> "TraceClient":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _ask(self, operation: str) -> dict[str, Any]:
+        try:
+            line = self._exchange(json.dumps({"op": operation}).encode() + b"\n")
+            answer = json.loads(line)
+        except ProbeError:
+            self.close()
+            raise
+        except TimeoutError as error:
+            self.close()
+            raise self._trouble(f"did not answer within {self._timeout_s:g} s") from error
+        except OSError as error:
+            self.close()
+            raise self._trouble(f"cannot be reached: {error.strerror}") from error
+        except ValueError as error:
+            self.close()
+            raise self._trouble("answered something that is not JSON") from error
+        if not isinstance(answer, dict):
+            self.close()
+            raise self._trouble("answered something that is no object")
+        if "error" in answer:
+            raise ProbeError(f"the tracer refused `{operation}`: {answer['error']}", "See its log.")
+        return answer
+
+    def _connected(self) -> socket.socket:
+        if self._socket is None:
+            connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+            connection.settimeout(self._timeout_s)
+            try:
+                connection.connect(str(self._path))
+            except OSError:
+                connection.close()
+                raise
+            self._socket = connection
+        return self._socket
+
+    def _exchange(self, request: bytes) -> bytes:
+        connection = self._connected()
+        connection.sendall(request)
+        while b"\n" not in self._received:
+            chunk = connection.recv(1 << 16)
+            if not chunk:
+                raise self._trouble("ended the connection instead of answering")
+            self._received += chunk
+        line, _, self._received = self._received.partition(b"\n")
+        return line
+
+    def _await_end(self) -> None:
+        """Read until the tracer's end of the connection is closed: it has detached by then."""
+        try:
+            while self._connected().recv(1 << 16):
+                pass
+        except TimeoutError as error:
+            raise self._trouble(f"did not end within {self._timeout_s:g} s") from error
+        except OSError:
+            pass
+
+    def _trouble(self, what: str) -> ProbeError:
+        return ProbeError(
+            f"the tracer at {self._path} {what}",
+            f"Look at its log, and start it with `python3 -m probes serve --socket {self._path}`.",
+        )

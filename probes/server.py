@@ -1,0 +1,195 @@
+"""The tracer's socket: one JSON object a line in, one out.
+
+One thread and no asyncio, whose import would cost a tenth of the start: a
+selector over the listener, the clients, and the pipe that signals write to.
+"""
+
+import contextlib
+import json
+import os
+import selectors
+import signal
+import socket
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Protocol
+
+from probes.errors import ProbeError
+from probes.snapshot import Snapshot
+
+_LINE_LIMIT = 1 << 16
+
+
+class Source(Protocol):
+    """What a server serves: a Tracer, or what a test puts in its place."""
+
+    def snapshot(self) -> Snapshot:
+        """Read every figure as it is now."""
+
+    def close(self) -> None:
+        """Detach everything."""
+
+
+class _Client:
+    """One connection: what it has asked so far, and what it has not taken yet."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self.connection = connection
+        self.asked = b""
+        self.answers = b""
+
+
+class Server:
+    """Serve a source on a Unix socket that only its owner can use.
+
+    path: where the socket is made; a dead tracer's is replaced.
+    Raises ProbeError when the socket cannot be made, or a tracer answers there.
+    """
+
+    def __init__(self, source: Source, path: Path) -> None:
+        self._source = source
+        self._path = path
+        self._listener = _listen(path)
+        self._selector = selectors.DefaultSelector()
+        self._selector.register(self._listener, selectors.EVENT_READ)
+        self._stopping = False
+        self._answers: dict[str, Callable[[], Any]] = {
+            "snapshot": source.snapshot,
+            "stop": self._stop,
+        }
+
+    def _stop(self) -> dict[str, Any]:
+        self._stopping = True
+        return {}
+
+    def run(self) -> None:
+        """Serve until asked to stop, or until SIGTERM or SIGINT; then detach and clean up."""
+        clients: dict[socket.socket, _Client] = {}
+        try:
+            with _signals() as wakeup:
+                self._selector.register(wakeup, selectors.EVENT_READ)
+                while not self._stopping:
+                    for key, events in self._selector.select():
+                        if key.fileobj is wakeup:
+                            self._stopping = True
+                        elif key.fileobj is self._listener:
+                            self._accept(clients)
+                        else:
+                            self._serve(clients[key.data], events, clients)
+                self._selector.unregister(wakeup)
+        finally:
+            self._path.unlink(missing_ok=True)
+            self._listener.close()
+            self._source.close()
+            for client in clients.values():  # after detaching: its end tells that we have
+                with contextlib.suppress(OSError):
+                    client.connection.setblocking(True)
+                    client.connection.settimeout(1.0)
+                    client.connection.sendall(client.answers)
+                client.connection.close()
+            self._selector.close()
+
+    def _accept(self, clients: dict[socket.socket, _Client]) -> None:
+        with contextlib.suppress(BlockingIOError, ConnectionError):
+            connection, _ = self._listener.accept()
+            connection.setblocking(False)
+            clients[connection] = _Client(connection)
+            self._selector.register(connection, selectors.EVENT_READ, connection)
+
+    def _serve(self, client: _Client, events: int, clients: dict[socket.socket, _Client]) -> None:
+        try:
+            if events & selectors.EVENT_READ:
+                self._read(client)
+            if client.answers:
+                sent = client.connection.send(client.answers)
+                client.answers = client.answers[sent:]
+        except BlockingIOError:
+            pass
+        except OSError:  # gone, or it does not speak our language
+            self._selector.unregister(client.connection)
+            client.connection.close()
+            del clients[client.connection]
+            return
+        # Who does not take its answers is not listened to: nothing grows without bound.
+        wanted = selectors.EVENT_WRITE if client.answers else selectors.EVENT_READ
+        self._selector.modify(client.connection, wanted, client.connection)
+
+    def _read(self, client: _Client) -> None:
+        chunk = client.connection.recv(_LINE_LIMIT)
+        if not chunk:
+            raise ConnectionResetError
+        *lines, client.asked = (client.asked + chunk).split(b"\n")
+        if len(client.asked) > _LINE_LIMIT:
+            raise ConnectionAbortedError
+        for line in lines:
+            client.answers += json.dumps(self._answer(line)).encode() + b"\n"
+
+    def _answer(self, line: bytes) -> Any:
+        try:
+            request = json.loads(line)
+        except ValueError:
+            return {"error": 'a request is one JSON object a line, such as {"op": "snapshot"}'}
+        operation = request.get("op") if isinstance(request, dict) else None
+        answer = self._answers.get(operation) if isinstance(operation, str) else None
+        if answer is None:
+            return {"error": f"there is no operation {operation!r}: ask for snapshot or stop"}
+        return answer()
+
+
+def _listen(path: Path) -> socket.socket:
+    """Make the listening socket, mode 0600 from its first moment."""
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+    try:
+        _remove_dead(path)
+        before = os.umask(0o177)
+        try:
+            listener.bind(str(path))
+        finally:
+            os.umask(before)
+        listener.listen(8)
+    except OSError as error:
+        listener.close()
+        raise ProbeError(
+            f"no socket can be made at {path}: {error.strerror or error}",
+            f"Make its folder (`mkdir -p -m 0700 {path.parent}`), or name another --socket of at"
+            " most 107 characters.",
+        ) from error
+    except ProbeError:
+        listener.close()
+        raise
+    return listener
+
+
+def _remove_dead(path: Path) -> None:
+    if not path.is_socket():
+        return
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        try:
+            probe.connect(str(path))
+        except ConnectionRefusedError:
+            path.unlink()
+            return
+    raise ProbeError(
+        f"another tracer answers at {path}",
+        "Use that one, or stop it first: `python3 -m probes stop --socket PATH`.",
+    )
+
+
+@contextlib.contextmanager
+def _signals() -> Iterator[socket.socket]:
+    """Turn SIGTERM and SIGINT into bytes on a socket, which a selector can wait for."""
+    reader, writer = socket.socketpair()
+    reader.setblocking(False)
+    writer.setblocking(False)
+    before = {
+        number: signal.signal(number, lambda *_: None) for number in (signal.SIGTERM, signal.SIGINT)
+    }
+    wakeup = signal.set_wakeup_fd(writer.fileno())
+    try:
+        yield reader
+    finally:
+        signal.set_wakeup_fd(wakeup)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        reader.close()
+        writer.close()

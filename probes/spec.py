@@ -1,0 +1,148 @@
+"""What is traced: programs, their hooks, the ways to attach each, and what a missing one hides.
+
+A way is a style of attaching. fentry is tried first, since it costs a fraction
+of a kprobe; a kprobe works where bcc or the kernel cannot attach fentry to a
+module. All hooks of a program are attached in one style, because its programs
+for the two styles are compiled apart.
+"""
+
+import enum
+from dataclasses import dataclass
+from pathlib import Path
+
+BPF_FOLDER = Path(__file__).resolve().parent / "bpf"
+
+# What bcc's helpers include from a kernel source tree, in the few lines that are needed.
+KERNEL_STANDIN = BPF_FOLDER / "kernel"
+
+# The module that must be there before anything can be attached.
+MODULE = "l2tp_core"
+# The module to ask for: it brings l2tp_core, pppox and ppp_generic with it.
+MODULE_TO_LOAD = "l2tp_ppp"
+
+
+class Style(enum.Enum):
+    """A way to attach programs to functions of the kernel."""
+
+    FENTRY = "fentry"
+    KPROBE = "kprobe"
+
+
+@dataclass(frozen=True)
+class Hook:
+    """One place in the kernel that a program watches.
+
+    name: what it is called on screen.
+    function: the kernel function; at_return: its return instead of its entry.
+    module: the module it lives in, None for the kernel itself.
+    programs: the C function for each style; for fentry a prefix and a suffix
+    that bcc's macros surround with names of their own.
+    needed: without it no figure at all can be trusted.
+    hides: what is not seen when it cannot be attached.
+    """
+
+    name: str
+    function: str
+    module: str | None
+    at_return: bool
+    kprobe_program: str
+    needed: bool
+    hides: str
+
+    def how(self, style: Style) -> str:
+        """Name the way of attaching as the kernel does: fentry, fexit, kprobe or kretprobe."""
+        if style is Style.FENTRY:
+            return "fexit" if self.at_return else "fentry"
+        return "kretprobe" if self.at_return else "kprobe"
+
+    def is_program(self, name: str, style: Style) -> bool:
+        """Say whether the compiled C function of this name is the one for this hook.
+
+        bcc names an fentry program kfunc__MODULE__FUNCTION, an fexit program
+        kretfunc__MODULE__FUNCTION, and left out the module before it could
+        attach to modules.
+        """
+        if style is Style.KPROBE:
+            return name == self.kprobe_program
+        prefix = "kretfunc__" if self.at_return else "kfunc__"
+        return name.startswith(prefix) and name.endswith(f"__{self.function}")
+
+
+@dataclass(frozen=True)
+class Program:
+    """One question, the C file that answers it, and the hooks it needs."""
+
+    name: str
+    sources: tuple[str, ...]
+    hooks: tuple[Hook, ...]
+    # Members whose offsets the C source expects as -DOFFSET_<STRUCT>_<MEMBER>.
+    offsets: tuple[tuple[str, str], ...]
+
+    def source_text(self, folder: Path = BPF_FOLDER) -> str:
+        """Join the sources to the one text that bcc compiles.
+
+        bcc rewrites map accesses in the main file only, so that common.h
+        cannot be included; #line keeps the compiler's messages right.
+        """
+        return "".join(f'#line 1 "{name}"\n{(folder / name).read_text()}' for name in self.sources)
+
+
+RECEIVE = Program(
+    name="receive",
+    sources=("common.h", "receive.c"),
+    hooks=(
+        Hook(
+            name="l2tp_udp_encap_recv",
+            function="l2tp_udp_encap_recv",
+            module=MODULE,
+            at_return=False,
+            kprobe_program="receive_entered",
+            needed=True,
+            hides="every datagram that reaches the driver: all figures",
+        ),
+        Hook(
+            name="l2tp_udp_encap_recv return",
+            function="l2tp_udp_encap_recv",
+            module=MODULE,
+            at_return=True,
+            kprobe_program="receive_returned",
+            needed=True,
+            hides="whether a datagram was consumed or passed up: all figures",
+        ),
+        Hook(
+            name="l2tp_recv_common",
+            function="l2tp_recv_common",
+            module=MODULE,
+            at_return=False,
+            kprobe_program="session_reached",
+            needed=False,
+            hides="the ids of consumed datagrams whose header is outside the linear buffer:"
+            " they count under tunnel 0, session 0",
+        ),
+        Hook(
+            name="netif_rx",
+            function="netif_rx",
+            module=None,
+            at_return=False,
+            kprobe_program="delivered",
+            needed=False,
+            hides="the time from the driver to the ppp interface: all latencies",
+        ),
+    ),
+    offsets=(
+        ("sk_buff", "len"),
+        ("sk_buff", "data_len"),
+        ("sk_buff", "data"),
+        ("sock_common", "skc_net"),
+        ("net", "ns"),
+        ("ns_common", "inum"),
+    ),
+)
+
+
+def offset_flags(offsets: dict[tuple[str, str], int]) -> list[str]:
+    """Give the -D flags that tell the C source where the members lie."""
+    return [
+        f"-DOFFSET_{struct_name.upper()}_{member.upper()}={at}"
+        for (struct_name, member), at in sorted(offsets.items())
+    ]
