@@ -47,12 +47,12 @@ class Verdict(Enum):
 
 
 class Transmission(NamedTuple, Generic[S]):
-    """One thing to put on the wire now; `item` is None for a ZLB, `count` 1 the first time."""
+    """One thing to put on the wire now; `item` is None for a ZLB, `attempt` 1 the first time."""
 
     item: S | None
     ns: int
     nr: int
-    count: int
+    attempt: int
 
 
 class _Queued(Generic[S]):
@@ -124,7 +124,7 @@ class Channel(Generic[S, R]):
     @property
     def is_quiet(self) -> bool:
         """Whether nothing is queued or awaits an acknowledgement."""
-        return not self._queue
+        return self._stopped or not self._queue
 
     @property
     def congestion_window(self) -> int:

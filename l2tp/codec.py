@@ -12,6 +12,7 @@ from l2tp.hiding import reveal
 from l2tp.messages import MESSAGE_CLASSES, ControlMessage, UnknownMessage
 
 _SKIPPED: Final = (AvpType.MESSAGE_TYPE, AvpType.RANDOM_VECTOR)
+_TYPE_AVP_SIZE: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +49,15 @@ def encode_message(message: ControlMessage) -> bytes:
 
     Raises LocalProtocolError for a value that no AVP can hold.
     """
-    plan = _PLANS[message.message_type]
-    parts = [plan.head]
-    for rule in plan.rules:
+    if isinstance(message, UnknownMessage):
+        kind = message.unknown_type.to_bytes(2, "big")
+        parts = [encode_avp(AvpType.MESSAGE_TYPE, kind, mandatory=False)]
+        rules: tuple[AvpRule, ...] = ()
+    else:
+        plan = _PLANS[message.message_type]
+        parts = [plan.head]
+        rules = plan.rules
+    for rule in rules:
         value = getattr(message, rule.field)
         if value is None or value is False:
             continue
@@ -209,3 +216,11 @@ class _Decoder:
         if self._remarks:
             fields["remarks"] = tuple(self._remarks)
         return self._plan.cls(**fields)
+
+
+def peek_message_type(body: bytes) -> int | None:
+    """The message type of a body without decoding it; None for a ZLB or what has none first."""
+    try:
+        return _message_type(*split_avps(body[:_TYPE_AVP_SIZE]))
+    except MessageError:
+        return None

@@ -44,6 +44,10 @@ class MessageType(IntEnum):
     SLI = 16
 
 
+SESSION_MESSAGES: Final = frozenset(int(kind) for kind in MessageType if kind >= MessageType.OCRQ)
+"""Message types that concern one session; the others concern the whole tunnel (§3.2)."""
+
+
 class AvpType(IntEnum):
     """Attribute types of vendor 0 (§4.4)."""
 

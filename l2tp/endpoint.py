@@ -8,11 +8,25 @@ Events come first because sending a SCCRP or an ICCN needs the sockets that the 
 from __future__ import annotations
 
 import random as random_module
-from collections import Counter
+from collections import Counter, deque
+from heapq import heappop, heappush
 
-from l2tp.errors import HANG_UP, SHUTDOWN, ResultCode
-from l2tp.events import DropReason, Event
+from l2tp.calls import choose_id
+from l2tp.codec import decode_message, peek_message_type
+from l2tp.constants import MessageType
+from l2tp.errors import (
+    HANG_UP,
+    SHUTDOWN,
+    HeaderError,
+    LocalProtocolError,
+    MessageError,
+    ResultCode,
+)
+from l2tp.events import DatagramDropped, DropReason, Event
+from l2tp.header import CONTROL_HEADER_SIZE, ControlHeader, DataHeader, decode_header
 from l2tp.parameters import Address, CallParameters, Datagram, EndpointConfig
+from l2tp.transitions import TunnelState
+from l2tp.tunnel import Tunnel
 
 __all__ = [
     "HANG_UP",
@@ -25,36 +39,90 @@ __all__ = [
     "ResultCode",
 ]
 
+# Besides the tunnels that may live, room for as many that were refused or closed: they only
+# acknowledge until their retention is over (RFC 2661 §5.7).
+_ROOM_FOR_CLOSED = 2
+
 
 class Endpoint:
-    """Every tunnel of one LAC or LNS, in both roles (RFC 2661 §5)."""
+    """Every tunnel of one LAC or LNS, in both roles (RFC 2661 §5).
+
+    `dropped` counts the datagrams that were not used, by reason.
+    """
 
     def __init__(self, config: EndpointConfig, *, random: random_module.Random) -> None:
         self.config = config
         self.dropped: Counter[DropReason] = Counter()
         self._random = random
+        self._serial = random.getrandbits(32)
+        self._tunnels: dict[int, Tunnel] = {}
+        self._by_peer: dict[tuple[Address, int], Tunnel] = {}
+        self._events: deque[Event] = deque()
+        self._datagrams: list[Datagram] = []
+        # Deadlines, soonest first; an entry counts only while `_armed` agrees with it.
+        self._deadlines: list[tuple[float, int]] = []
+        self._armed: dict[int, float] = {}
+
+    # What the user asks for.
 
     def open_tunnel(self, peer: Address, now: float, *, secret: bytes | None = None) -> int:
-        """Open a control connection to `peer` with a SCCRQ; returns the local tunnel id."""
-        raise NotImplementedError
+        """Open a control connection to `peer` with a SCCRQ; returns the local tunnel id.
+
+        `secret` overrides the configuration's. Raises LocalProtocolError at the limit of tunnels.
+        """
+        if len(self._tunnels) >= self.config.maximum_tunnels:
+            raise LocalProtocolError(
+                f"there are {len(self._tunnels)} tunnels, the limit: raise maximum_tunnels,"
+                " or close one",
+                section="§7.2.1",
+            )
+        tunnel = self._add_tunnel(
+            peer, now, initiated=True, secret=self.config.secret if secret is None else secret
+        )
+        tunnel.open(now)
+        self._settle(tunnel, now)
+        return tunnel.local_tunnel_id
 
     def close_tunnel(self, local_tunnel_id: int, now: float, result: ResultCode = SHUTDOWN) -> None:
-        """Send a StopCCN, which ends every session too; a tunnel already closed stays so."""
-        raise NotImplementedError
+        """Send a StopCCN, which ends every session too; a tunnel already gone stays gone."""
+        tunnel = self._tunnels.get(local_tunnel_id)
+        if tunnel is not None:
+            tunnel.close(result, now)
+            self._settle(tunnel, now)
 
     def place_call(self, local_tunnel_id: int, now: float, call: CallParameters) -> int:
-        """As LAC, offer an incoming call (ICRQ, once the tunnel is up); returns its id."""
-        raise NotImplementedError
+        """As LAC, offer an incoming call (ICRQ, once the tunnel is up); returns its id.
+
+        Raises LocalProtocolError for an unknown or closed tunnel, or at the limit of sessions.
+        """
+        tunnel = self._find(local_tunnel_id)
+        local_session_id = tunnel.place_call(call, now)
+        self._settle(tunnel, now)
+        return local_session_id
 
     def accept_call(self, local_tunnel_id: int, local_session_id: int, now: float) -> None:
-        """As LNS, take the call that CallRequested reported (ICRP)."""
-        raise NotImplementedError
+        """As LNS, take the call that CallRequested reported (ICRP).
+
+        Raises LocalProtocolError when that call is not, or no longer, awaiting it.
+        """
+        tunnel = self._find(local_tunnel_id)
+        tunnel.accept_call(local_session_id)
+        self._settle(tunnel, now)
 
     def reject_call(
         self, local_tunnel_id: int, local_session_id: int, now: float, result: ResultCode
     ) -> None:
-        """As LNS, refuse the call that CallRequested reported (CDN)."""
-        raise NotImplementedError
+        """As LNS, refuse the call that CallRequested reported (CDN).
+
+        Raises LocalProtocolError when that call is not, or no longer, awaiting it.
+        """
+        tunnel = self._find(local_tunnel_id)
+        if not tunnel.is_awaiting_answer(local_session_id):
+            raise LocalProtocolError(
+                f"session {local_session_id} was answered already: use hang_up", section="§7.4.2"
+            )
+        tunnel.hang_up(local_session_id, result)
+        self._settle(tunnel, now)
 
     def hang_up(
         self,
@@ -64,34 +132,227 @@ class Endpoint:
         result: ResultCode = HANG_UP,
     ) -> None:
         """End a session with a CDN; one already gone stays gone."""
-        raise NotImplementedError
+        tunnel = self._tunnels.get(local_tunnel_id)
+        if tunnel is not None:
+            tunnel.hang_up(local_session_id, result)
+            self._settle(tunnel, now)
 
     def note_network_error(self, local_tunnel_id: int, text: str) -> None:
         """Remember what the tunnel's socket reported, so that a dead peer's cause names it."""
-        raise NotImplementedError
+        tunnel = self._tunnels.get(local_tunnel_id)
+        if tunnel is not None:
+            tunnel.transport.network_error = text
 
     def has_unacknowledged(self, local_tunnel_id: int) -> bool:
         """Whether the peer still owes an acknowledgement; false for an unknown tunnel."""
-        raise NotImplementedError
+        tunnel = self._tunnels.get(local_tunnel_id)
+        return tunnel is not None and not tunnel.transport.is_quiet
+
+    # Datagrams and time in.
 
     def receive_datagram(
         self, data: bytes, source: Address, now: float, *, local_tunnel_id: int | None = None
     ) -> None:
-        """Take one datagram; `local_tunnel_id` is the socket's tunnel, None the listener's."""
-        raise NotImplementedError
+        """Take one datagram; `local_tunnel_id` is the socket's tunnel, None the listener's.
+
+        The header's tunnel id says whose it is, whatever socket it came on: a kernel with several
+        sockets of one address and port may use any of them.
+        """
+        try:
+            header = decode_header(data)
+        except HeaderError as error:
+            self._drop(local_tunnel_id, source, DropReason.MALFORMED_HEADER, error.text, "§3.1")
+            return
+        if isinstance(header, DataHeader):
+            cause = (
+                f"data for tunnel {header.tunnel_id}, session {header.session_id}, which the"
+                " kernel has no session for"
+            )
+            self._drop(local_tunnel_id, source, DropReason.DATA_MESSAGE, cause, "§3.1")
+            return
+        body = data[CONTROL_HEADER_SIZE : header.length]
+        if header.tunnel_id:
+            tunnel = self._tunnels.get(header.tunnel_id)
+            if tunnel is None:
+                cause = f"no tunnel {header.tunnel_id} here"
+                self._drop(local_tunnel_id, source, DropReason.UNKNOWN_TUNNEL, cause, "§3.1")
+        else:
+            tunnel = self._tunnel_of_request(header, body, source, now, local_tunnel_id)
+        if tunnel is not None:
+            self._receive(tunnel, header, body, source, now)
+            self._settle(tunnel, now)
 
     def handle_timer(self, now: float) -> None:
         """Do what is due at `now`: retransmit, acknowledge, say HELLO, give up, release."""
-        raise NotImplementedError
+        due: list[int] = []
+        while self._deadlines and self._deadlines[0][0] <= now:
+            deadline, local_tunnel_id = heappop(self._deadlines)
+            if self._armed.get(local_tunnel_id) == deadline:
+                del self._armed[local_tunnel_id]
+                due.append(local_tunnel_id)
+        for local_tunnel_id in due:
+            tunnel = self._tunnels[local_tunnel_id]
+            tunnel.handle_timer(now)
+            self._settle(tunnel, now)
+
+    # Everything out.
 
     def get_timer(self) -> float | None:
         """When handle_timer() must be called next; None when nothing is pending."""
-        raise NotImplementedError
+        while self._deadlines:
+            deadline, local_tunnel_id = self._deadlines[0]
+            if self._armed.get(local_tunnel_id) == deadline:
+                return deadline
+            heappop(self._deadlines)
+        return None
 
     def datagrams_to_send(self) -> list[Datagram]:
         """Take the datagrams that are due, in order; the list is then empty again."""
-        raise NotImplementedError
+        due, self._datagrams = self._datagrams, []
+        return due
 
     def next_event(self) -> Event | None:
         """Take the oldest event; None when there is none left."""
-        raise NotImplementedError
+        return self._events.popleft() if self._events else None
+
+    # Inside.
+
+    def _receive(
+        self, tunnel: Tunnel, header: ControlHeader, body: bytes, source: Address, now: float
+    ) -> None:
+        may_move = tunnel.state is TunnelState.WAIT_CTL_REPLY
+        tunnel.transport.receive(header, body, source, now, may_move=may_move)
+        while (incoming := tunnel.transport.next_message(now)) is not None:
+            self._process(tunnel, incoming.header, incoming.body, now)
+
+    def _process(self, tunnel: Tunnel, header: ControlHeader, body: bytes, now: float) -> None:
+        transport = tunnel.transport
+        try:
+            message = decode_message(body, secret=tunnel.secret)
+        except MessageError as error:
+            transport.report_received(_name(error.message_type), None, header)
+            is_used = tunnel.receive_invalid(error, header.session_id, now)
+        else:
+            transport.report_received(message.name, message, header)
+            is_used = tunnel.receive(message, header.session_id, now)
+        if not is_used:
+            cause = f"no session {header.session_id} here, it may have ended already"
+            transport.drop(tunnel.peer, DropReason.UNKNOWN_SESSION, cause, "§7.4")
+
+    def _tunnel_of_request(
+        self,
+        header: ControlHeader,
+        body: bytes,
+        source: Address,
+        now: float,
+        local_tunnel_id: int | None,
+    ) -> Tunnel | None:
+        """The tunnel of a message that bears no tunnel id: a SCCRQ, or a StopCCN soon after it."""
+        kind = peek_message_type(body)
+        if kind not in (MessageType.SCCRQ, MessageType.StopCCN):
+            cause = "tunnel id 0 on what is neither SCCRQ nor StopCCN"
+            self._drop(local_tunnel_id, source, DropReason.NOT_A_REQUEST, cause, "§3.1")
+            return None
+        try:
+            fields: object = getattr(decode_message(body), "assigned_tunnel_id", None)
+        except MessageError as error:
+            fields = error.fields.get("assigned_tunnel_id")
+        if not isinstance(fields, int):
+            cause = "no usable Assigned Tunnel ID, so nobody to answer"
+            self._drop(local_tunnel_id, source, DropReason.MALFORMED_REQUEST, cause, "§6.1")
+            return None
+        known = self._by_peer.get((source, fields))
+        if known is not None:
+            return known
+        if header.ns or (header.nr and kind == MessageType.SCCRQ):
+            cause = f"a first message has Ns and Nr 0, not {header.ns} and {header.nr}"
+            self._drop(local_tunnel_id, source, DropReason.MALFORMED_REQUEST, cause, "§5.8")
+            return None
+        if kind == MessageType.StopCCN:
+            cause = f"no tunnel with {source} whose id there is {fields}"
+            self._drop(local_tunnel_id, source, DropReason.UNKNOWN_TUNNEL, cause, "§5.7")
+            return None
+        if len(self._tunnels) >= _ROOM_FOR_CLOSED * self.config.maximum_tunnels:
+            cause = f"{len(self._tunnels)} tunnels are open or closing"
+            self._drop(local_tunnel_id, source, DropReason.TOO_MANY_TUNNELS, cause, "§7.2.1")
+            return None
+        tunnel = self._add_tunnel(source, now, initiated=False, secret=self.config.secret)
+        self._by_peer[source, fields] = tunnel
+        return tunnel
+
+    def _add_tunnel(
+        self, peer: Address, now: float, *, initiated: bool, secret: bytes | None
+    ) -> Tunnel:
+        tunnel = Tunnel(
+            self.config,
+            local_tunnel_id=choose_id(self._random, self._tunnels.__contains__),
+            peer=peer,
+            initiated=initiated,
+            secret=secret,
+            random=self._random,
+            next_serial=self._next_serial,
+            emit=self._emit,
+            now=now,
+        )
+        self._tunnels[tunnel.local_tunnel_id] = tunnel
+        return tunnel
+
+    def _settle(self, tunnel: Tunnel, now: float) -> None:
+        """Collect what the tunnel has to send, arm its deadline, or bury it."""
+        if tunnel.is_released:
+            self._release(tunnel)
+            return
+        self._datagrams.extend(tunnel.transport.datagrams(now))
+        deadline = tunnel.get_timer()
+        if deadline is None:
+            self._armed.pop(tunnel.local_tunnel_id, None)
+        elif self._armed.get(tunnel.local_tunnel_id) != deadline:
+            self._armed[tunnel.local_tunnel_id] = deadline
+            heappush(self._deadlines, (deadline, tunnel.local_tunnel_id))
+
+    def _release(self, tunnel: Tunnel) -> None:
+        del self._tunnels[tunnel.local_tunnel_id]
+        self._armed.pop(tunnel.local_tunnel_id, None)
+        key = (tunnel.peer, tunnel.peer_tunnel_id)
+        if self._by_peer.get(key) is tunnel:
+            del self._by_peer[key]
+
+    def _find(self, local_tunnel_id: int) -> Tunnel:
+        tunnel = self._tunnels.get(local_tunnel_id)
+        if tunnel is None:
+            raise LocalProtocolError(f"there is no tunnel {local_tunnel_id}", section="§7.2")
+        return tunnel
+
+    def _next_serial(self) -> int:
+        self._serial = (self._serial + 1) & 0xFFFFFFFF
+        return self._serial
+
+    def _emit(self, event: Event) -> None:
+        if isinstance(event, DatagramDropped):
+            self.dropped[event.reason] += 1
+        self._events.append(event)
+
+    def _drop(
+        self,
+        local_tunnel_id: int | None,
+        source: Address,
+        reason: DropReason,
+        cause: str,
+        section: str,
+    ) -> None:
+        self._emit(
+            DatagramDropped(
+                local_tunnel_id=local_tunnel_id,
+                source=source,
+                reason=reason,
+                cause=cause,
+                section=section,
+            )
+        )
+
+
+def _name(message_type: int | None) -> str:
+    if message_type is None:
+        return "message"
+    known = MessageType.__members__.values()
+    return MessageType(message_type).name if message_type in known else f"message-{message_type}"

@@ -17,6 +17,7 @@ class DropReason(StrEnum):
     MALFORMED_HEADER = "malformed-header"
     DATA_MESSAGE = "data-message"
     UNKNOWN_TUNNEL = "unknown-tunnel"
+    UNKNOWN_SESSION = "unknown-session"
     WRONG_SOURCE = "wrong-source"
     NOT_A_REQUEST = "not-a-request"
     MALFORMED_REQUEST = "malformed-request"

@@ -217,8 +217,3 @@ MESSAGE_CLASSES: Final[dict[MessageType, type[ControlMessage]]] = {
     )
 }  # fmt: skip
 """The dataclass of each message type."""
-
-SESSION_MESSAGES: Final[frozenset[int]] = frozenset(
-    int(kind) for kind in MessageType if kind >= MessageType.OCRQ
-)
-"""Message types that concern one session; the others concern the whole tunnel (§3.2)."""

@@ -121,14 +121,16 @@ ActionT = TypeVar("ActionT", bound=StrEnum)
 
 @dataclass(frozen=True, slots=True)
 class Row(Generic[StateT, InputT, ActionT]):
-    """One line of a table: in any of `states`, any of `inputs` does `actions`, then `next_state`."""
+    """One line of a table: in any of `states`, any of `inputs` does `actions`, then `next_state`.
+
+    A `next_state` of None stays where it is; `section` is RFC 2661's, or "ours".
+    """
 
     states: tuple[StateT, ...]
     inputs: tuple[InputT, ...]
     actions: tuple[ActionT, ...]
     next_state: StateT | None
     section: str
-    """RFC 2661's section, or "ours"; a `next_state` of None stays where it is."""
 
 
 class Table(Generic[StateT, InputT, ActionT]):
@@ -198,7 +200,7 @@ TUNNEL_TABLE: Final = Table("tunnel", (
     Row((_S.STOPPED,), (_I.PEER_DEAD, _I.RETENTION_OVER), (_A.RELEASE,), _S.IDLE, "§5.7"),
 ))
 # fmt: on
-"""The control connection (§7.2.1); where the RFC goes to idle on a close, we stay to acknowledge."""
+"""The control connection (§7.2.1); where the RFC ends in idle, `stopped` still acknowledges."""
 
 _s, _i, _a = SessionState, SessionInput, SessionAction
 _HANG_UP = (_a.SEND_CDN, _a.CLEAN_UP)
@@ -207,6 +209,8 @@ _OUTGOING = (_i.OCRQ, _i.OCRP, _i.OCCN)
 _LINK = (_i.WEN, _i.SLI)
 _LAC_UP = (_s.WAIT_REPLY, _s.ESTABLISHED)
 _LNS_UP = (_s.WAIT_ANSWER, _s.WAIT_CONNECT, _s.ESTABLISHED)
+_ANSWERED = (_a.REPORT_ANSWER, _a.SEND_ICCN, _a.REPORT_OPEN)
+_INCOMING = (_i.ICRQ, _i.ICRP, _i.ICCN)
 _REFUSED = (_i.REQUEST_REFUSED, _i.INVALID_MESSAGE)
 
 # fmt: off
@@ -214,12 +218,13 @@ LAC_INCOMING_TABLE: Final = Table("session", (
     Row((_s.IDLE,), (_i.LOCAL_CALL,), (), _s.WAIT_TUNNEL, "§7.4.1"),
     Row((_s.IDLE,), (_i.ICCN, _i.ICRP, _i.CDN), _ENDED, _s.IDLE, "§7.4.1"),
     Row((_s.WAIT_TUNNEL,), (_i.LOCAL_CLOSE, _i.SETUP_TIMEOUT), _ENDED, _s.IDLE, "§7.4.1"),
+    Row((_s.WAIT_TUNNEL,), (*_INCOMING, _i.CDN, *_REFUSED, *_OUTGOING, *_LINK), (), None, "ours"),
     Row((_s.WAIT_TUNNEL,), (_i.TUNNEL_OPEN,), (_a.SEND_ICRQ,), _s.WAIT_REPLY, "§7.4.1"),
-    Row((_s.WAIT_REPLY,), (_i.ICRP,), (_a.REPORT_ANSWER, _a.SEND_ICCN, _a.REPORT_OPEN), _s.ESTABLISHED, "§7.4.1"),
+    Row((_s.WAIT_REPLY,), (_i.ICRP,), _ANSWERED, _s.ESTABLISHED, "§7.4.1"),
     Row((_s.WAIT_REPLY,), (_i.ICRQ, *_REFUSED, *_OUTGOING), _HANG_UP, _s.IDLE, "§7.4.1"),
     Row((_s.WAIT_REPLY,), (_i.ICCN,), _ENDED, _s.IDLE, "§7.4.1"),
     Row((_s.WAIT_REPLY,), (_i.SETUP_TIMEOUT,), _HANG_UP, _s.IDLE, "§7.3"),
-    Row((_s.ESTABLISHED,), (_i.ICRQ, _i.ICRP, _i.ICCN, *_REFUSED, *_OUTGOING), _HANG_UP, _s.IDLE, "§7.4.1"),
+    Row((_s.ESTABLISHED,), (*_INCOMING, *_REFUSED, *_OUTGOING), _HANG_UP, _s.IDLE, "§7.4.1"),
     Row(_LAC_UP, (_i.CDN,), _ENDED, _s.IDLE, "§7.4.1"),
     Row(_LAC_UP, (_i.LOCAL_CLOSE,), _HANG_UP, _s.IDLE, "§7.4.1"),
     Row(_LAC_UP, _LINK, (), None, "§6.13"),

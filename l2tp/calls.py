@@ -1,0 +1,273 @@
+"""The sessions of one tunnel: who they are, which message is whose, and their set-up deadlines."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from heapq import heappop, heappush
+from random import Random
+from typing import Final, Protocol
+
+from l2tp.causes import Closure
+from l2tp.constants import MAXIMUM_ID, CallResult, ErrorCode, MessageType
+from l2tp.errors import LocalProtocolError, MessageError, ResultCode
+from l2tp.events import Event
+from l2tp.messages import CDN, ICRP, ICRQ, OCRQ, ControlMessage
+from l2tp.parameters import CallParameters, EndpointConfig
+from l2tp.session import Session, call_from_request
+from l2tp.transitions import SessionInput, SessionRole, SessionState
+
+_INPUTS: Final = {
+    int(kind): SessionInput[kind.name]
+    for kind in MessageType
+    if kind.name in SessionInput.__members__
+}
+_REQUESTS: Final = (int(MessageType.ICRQ), int(MessageType.OCRQ))
+_ID_ATTEMPTS: Final = 64
+
+
+class CallHost(Protocol):
+    """What the sessions need of their tunnel."""
+
+    @property
+    def config(self) -> EndpointConfig:
+        """The endpoint's configuration."""
+
+    @property
+    def local_tunnel_id(self) -> int:
+        """The tunnel's id on our side."""
+
+    @property
+    def peer_tunnel_id(self) -> int:
+        """The tunnel's id on the peer's side, 0 while unknown."""
+
+    def emit(self, event: Event) -> None:
+        """Report an event."""
+
+    def send_for_session(
+        self, message: ControlMessage, *, local_session_id: int, peer_session_id: int
+    ) -> None:
+        """Queue a message; `peer_session_id` goes into the header, 0 while unknown."""
+
+
+def choose_id(random: Random, taken: Callable[[int], bool]) -> int:
+    """A random id from 1 to 65535 that is not `taken`; zero is never assigned (RFC 2661 §3.1)."""
+    for _ in range(_ID_ATTEMPTS):
+        candidate = random.randint(1, MAXIMUM_ID)
+        if not taken(candidate):
+            return candidate
+    # So full that guessing does not help: take the next free one, round the ring.
+    start = random.randint(1, MAXIMUM_ID)
+    for step in range(MAXIMUM_ID):
+        candidate = (start + step - 1) % MAXIMUM_ID + 1
+        if not taken(candidate):
+            return candidate
+    raise LocalProtocolError("every id from 1 to 65535 is taken", section="§3.1")
+
+
+class Calls:
+    """The sessions of one tunnel, found by our id or, for an early CDN, by the peer's."""
+
+    __slots__ = (
+        "_by_peer_id",
+        "_deadlines",
+        "_host",
+        "_next_serial",
+        "_random",
+        "_waiting",
+        "sessions",
+    )
+
+    def __init__(self, host: CallHost, random: Random, next_serial: Callable[[], int]) -> None:
+        self._host = host
+        self._random = random
+        self._next_serial = next_serial
+        self.sessions: dict[int, Session] = {}
+        self._by_peer_id: dict[int, Session] = {}
+        self._deadlines: list[tuple[float, int]] = []
+        self._waiting: list[Session] = []
+
+    # What a session needs of its host.
+
+    @property
+    def local_tunnel_id(self) -> int:
+        """The tunnel's id on our side."""
+        return self._host.local_tunnel_id
+
+    @property
+    def peer_tunnel_id(self) -> int:
+        """The tunnel's id on the peer's side."""
+        return self._host.peer_tunnel_id
+
+    def emit(self, event: Event) -> None:
+        """Report an event."""
+        self._host.emit(event)
+
+    def send(self, message: ControlMessage, session: Session) -> None:
+        """Queue a message of this session, addressed with the peer's id as far as it is known."""
+        self._host.send_for_session(
+            message,
+            local_session_id=session.local_session_id,
+            peer_session_id=session.peer_session_id or 0,
+        )
+
+    def forget(self, session: Session) -> None:
+        """Drop a session that is back in idle."""
+        self.sessions.pop(session.local_session_id, None)
+        if session.peer_session_id and self._by_peer_id.get(session.peer_session_id) is session:
+            del self._by_peer_id[session.peer_session_id]
+
+    # What the endpoint's user asks for.
+
+    def place(self, call: CallParameters, now: float) -> Session:
+        """Make a LAC's incoming call, which waits for the tunnel (RFC 2661 §7.4.1)."""
+        if len(self.sessions) >= self._host.config.maximum_sessions_per_tunnel:
+            raise LocalProtocolError(
+                f"tunnel {self.local_tunnel_id} has {len(self.sessions)} sessions, the limit:"
+                " raise maximum_sessions_per_tunnel, or hang one up",
+                section="§7.4.1",
+            )
+        if call.call_serial_number is None:
+            call = replace(call, call_serial_number=self._next_serial())
+        session = self._add(SessionRole.LAC_INCOMING, call, None, now)
+        session.step(SessionInput.LOCAL_CALL)
+        self._waiting.append(session)
+        return session
+
+    def open_waiting(self) -> None:
+        """Tell the sessions that wait for it that the tunnel is open (§7.2.1)."""
+        waiting, self._waiting = self._waiting, []
+        for session in waiting:
+            if session.state is SessionState.WAIT_TUNNEL:
+                session.step(SessionInput.TUNNEL_OPEN)
+
+    def find(self, local_session_id: int) -> Session:
+        """The session of this id; raises LocalProtocolError where there is none."""
+        session = self.sessions.get(local_session_id)
+        if session is None:
+            raise LocalProtocolError(
+                f"tunnel {self.local_tunnel_id} has no session {local_session_id}", section="§7.4"
+            )
+        return session
+
+    def close_all(self, closure: Closure) -> None:
+        """End every session without a CDN: the StopCCN speaks for them (§5.7)."""
+        for session in list(self.sessions.values()):
+            session.step(SessionInput.TUNNEL_CLOSED, closure=closure)
+
+    # What the peer sends.
+
+    def receive(self, session_id: int, message: ControlMessage, now: float) -> bool:
+        """Take a message of a session; false when it is for a session that is gone."""
+        if not session_id and isinstance(message, ICRQ | OCRQ):
+            self._receive_request(message, now)
+            return True
+        session = self._lookup(session_id, message)
+        if session is None:
+            # In idle, ICRP, ICCN and CDN are cleaned up after: there is nothing to clean (§7.4).
+            return False
+        if isinstance(message, ICRP) and session.state is SessionState.WAIT_REPLY:
+            self._by_peer_id[message.assigned_session_id] = session
+        session.step(
+            _INPUTS[message.message_type],
+            message=message,
+            closure=self._closure_for(session, message),
+        )
+        return True
+
+    def receive_invalid(self, session_id: int, error: MessageError, now: float) -> bool:
+        """Take a message of a session that could not be decoded: the session ends (§7.1)."""
+        closure = Closure(error.result, f"invalid message: {error}")
+        session = self.sessions.get(session_id)
+        if session is None:
+            assigned = error.fields.get("assigned_session_id")
+            if session_id or error.message_type not in _REQUESTS or not isinstance(assigned, int):
+                return False
+            # A request that we cannot read is still refused by name (§7.1).
+            session = self._add(SessionRole.LNS_INCOMING, CallParameters(), assigned, now)
+        session.step(SessionInput.INVALID_MESSAGE, closure=closure)
+        return True
+
+    # Time.
+
+    def get_timer(self) -> float | None:
+        """When the next set-up is overdue; None when none is under way."""
+        deadlines = self._deadlines
+        while deadlines and not self._is_current(*deadlines[0]):
+            heappop(deadlines)
+        return deadlines[0][0] if deadlines else None
+
+    def handle_timer(self, now: float) -> None:
+        """End the sessions whose set-up is overdue at `now`."""
+        deadlines = self._deadlines
+        while deadlines and deadlines[0][0] <= now:
+            deadline, local_session_id = heappop(deadlines)
+            if self._is_current(deadline, local_session_id):
+                session = self.sessions[local_session_id]
+                timeout_s = self._host.config.session_setup_timeout_s
+                cause = f"call not set up in {timeout_s:g} s: still {session.state}"
+                result = ResultCode(CallResult.NOT_ESTABLISHED_IN_TIME)
+                session.step(SessionInput.SETUP_TIMEOUT, closure=Closure(result, cause))
+
+    def _is_current(self, deadline: float, local_session_id: int) -> bool:
+        session = self.sessions.get(local_session_id)
+        return session is not None and session.deadline == deadline
+
+    def _add(
+        self, role: SessionRole, call: CallParameters, peer_session_id: int | None, now: float
+    ) -> Session:
+        local_session_id = choose_id(self._random, self.sessions.__contains__)
+        session = Session(
+            self,
+            role,
+            local_session_id=local_session_id,
+            call=call,
+            peer_session_id=peer_session_id,
+        )
+        session.deadline = now + self._host.config.session_setup_timeout_s
+        heappush(self._deadlines, (session.deadline, local_session_id))
+        self.sessions[local_session_id] = session
+        if peer_session_id:
+            self._by_peer_id.setdefault(peer_session_id, session)
+        return session
+
+    def _receive_request(self, message: ICRQ | OCRQ, now: float) -> None:
+        refusal = self._judge_request(message)
+        session = self._add(
+            SessionRole.LNS_INCOMING, call_from_request(message), message.assigned_session_id, now
+        )
+        if refusal is None:
+            session.step(SessionInput.ICRQ, message=message)
+        else:
+            cause = f"{message.name} refused: {refusal.message}"
+            session.step(SessionInput.REQUEST_REFUSED, closure=Closure(refusal, cause))
+
+    def _judge_request(self, message: ICRQ | OCRQ) -> ResultCode | None:
+        config = self._host.config
+        if isinstance(message, OCRQ):
+            return ResultCode(CallResult.NO_FACILITIES_PERMANENT, 0, "no outgoing calls here")
+        if not config.accepts_calls:
+            return ResultCode(CallResult.NO_FACILITIES_PERMANENT, 0, "no incoming calls here")
+        if len(self.sessions) >= config.maximum_sessions_per_tunnel:
+            return ResultCode(CallResult.NO_FACILITIES_TEMPORARY, 0, "too many sessions")
+        if message.assigned_session_id in self._by_peer_id:
+            return ResultCode(
+                CallResult.GENERAL_ERROR,
+                ErrorCode.INVALID_SESSION_ID,
+                f"session id {message.assigned_session_id} is in use",
+            )
+        return None
+
+    def _lookup(self, session_id: int, message: ControlMessage) -> Session | None:
+        if not session_id and isinstance(message, CDN):
+            # Its sender may not know our id yet, so the AVP names the session (§4.4.4).
+            return self._by_peer_id.get(message.assigned_session_id)
+        return self.sessions.get(session_id)
+
+    def _closure_for(self, session: Session, message: ControlMessage) -> Closure:
+        if isinstance(message, CDN):
+            said = message.result_code.describe(of_call=True)
+            return Closure(message.result_code, f"the peer hung up with {said}", by_peer=True)
+        text = f"{message.name} in state {session.state}"
+        result = ResultCode(CallResult.GENERAL_ERROR, ErrorCode.VENDOR_SPECIFIC, text)
+        return Closure(result, f"out of sequence: {text} (RFC 2661 §7.4)")
