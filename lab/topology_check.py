@@ -28,10 +28,10 @@ from lab.topology_draft import Draft, make_draft
 from lab.topology_lines import read_document
 from lab.topology_paths import find_path
 from lab.topology_rules import RULES
+from lab.topology_rules.ways import FORWARDING_KINDS
 from lab.topology_shape import LinkShape, TunnelShape
 
 LAB_PATTERN = re.compile(r"[a-z][a-z0-9-]{0,31}")
-FORWARDING_KINDS = ("router", "lns")
 
 
 class TopologyError(UsageError):
@@ -55,7 +55,7 @@ def check_topology(path: Path, *, lab: str = "lab", shown_as: str | None = None)
     check_lab_name(lab)
     draft = make_draft(read_document(path.read_text(encoding="utf-8")))
     for rule in RULES:
-        for place, message in rule(draft, lab):
+        for place, message in rule(draft):
             draft.complain(place, message)
     if draft.complaints:
         name = shown_as or str(path)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -9,6 +11,8 @@ from typing import Any
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, SequenceNode
+
+_PLAIN = re.compile(r"[A-Za-z0-9_.@-]+")
 
 FieldPath = tuple[str | int, ...]
 """Where a field is, such as ``("links", 1, "ends", 0)``."""
@@ -25,7 +29,8 @@ class Complaint:
     def text(self, file: str) -> str:
         """Write it the way compilers do, for editors that jump to the place."""
         where = f"{self.field}: " if self.field else ""
-        return f"{file}:{self.line}: {where}{self.message}"
+        message = "".join(c if c.isprintable() else "?" for c in self.message)
+        return f"{file}:{self.line}: {where}{message}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +51,13 @@ class Document:
 
 def field_name(path: FieldPath) -> str:
     """Write a path the way one would in Python: ``links[1].ends[0]``."""
-    text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path)
-    return text.removeprefix(".")
+    return "".join(_subscript(part) for part in path).removeprefix(".")
+
+
+def _subscript(part: str | int) -> str:
+    if isinstance(part, str) and _PLAIN.fullmatch(part):
+        return f".{part}"
+    return f"[{json.dumps(part)}]"
 
 
 def read_document(text: str) -> Document:

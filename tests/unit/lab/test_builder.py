@@ -158,7 +158,9 @@ def changes(topology: Topology, tmp_path_factory: pytest.TempPathFactory) -> int
     return count_changes(topology, tmp_path_factory.mktemp("count"))
 
 
-@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(data=st.data())
 def test_killed_anywhere_then_down_leaves_nothing(
     data: st.DataObject,
@@ -189,7 +191,9 @@ def test_killed_anywhere_then_down_leaves_nothing(
     assert is_empty(folder)
 
 
-@settings(max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(data=st.data())
 def test_killed_while_writing_the_ledger(
     data: st.DataObject, topology: Topology, tmp_path_factory: pytest.TempPathFactory
