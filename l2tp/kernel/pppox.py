@@ -149,6 +149,11 @@ class PppoxTunnel:
         return pppox
 
 
+def require_driver() -> None:
+    """Make sure that this kernel has the driver, which it loads if it may; raises KernelError."""
+    _open_pppox_socket().close()
+
+
 def _open_pppox_socket() -> socket.socket:
     with _naming("socket", "PPPoL2TP"):
         # The kernel loads pppox and l2tp_ppp by their aliases when it may.

@@ -7,10 +7,21 @@ Between bind and connect the new socket may catch a stranger's datagram: whoever
 look at the source address.
 """
 
+import os
 import socket
+import struct
+import sys
 from collections.abc import Callable
+from typing import Final
 
 from l2tp.kernel.errors import refusal
+
+# linux/in.h and linux/in6.h; the socket module has no names for them.
+_IP_RECVERR: Final = 11
+_IPV6_RECVERR: Final = 25
+# struct sock_extended_err (linux/errqueue.h): errno, origin, type, code, pad, info, data.
+_EXTENDED_ERROR: Final = struct.Struct("=I B B B x I I")
+_ICMP_ORIGINS: Final = (2, 3)
 
 
 def open_udp_socket(local: tuple[str, int], peer: tuple[str, int] | None = None) -> socket.socket:
@@ -22,8 +33,12 @@ def open_udp_socket(local: tuple[str, int], peer: tuple[str, int] | None = None)
     udp = socket.socket(family, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
     try:
         udp.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        # ICMP's errors are queued with their origin, even before the socket is connected.
         if family == socket.AF_INET6:
             udp.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            udp.setsockopt(socket.IPPROTO_IPV6, _IPV6_RECVERR, 1)
+        else:
+            udp.setsockopt(socket.IPPROTO_IP, _IP_RECVERR, 1)
         _step("bind", udp.bind, local)
         if peer is not None:
             _step("connect", udp.connect, peer)
@@ -36,6 +51,38 @@ def open_udp_socket(local: tuple[str, int], peer: tuple[str, int] | None = None)
 def connect_udp_socket(udp: socket.socket, peer: tuple[str, int]) -> None:
     """Connect ``udp`` to its peer, or to another address that the peer answered from."""
     _step("connect", udp.connect, peer)
+
+
+def read_network_errors(udp: socket.socket) -> list[tuple[tuple[str, int], str]]:
+    """Take what the network reported about datagrams sent through ``udp``.
+
+    Each is the address that a datagram was sent to and what became of it, in words: ICMP's
+    answer and who gave it (``net/ipv4/ip_sockglue.c: ip_icmp_error``).
+    """
+    errors: list[tuple[tuple[str, int], str]] = []
+    while True:
+        try:
+            _, ancillary, _, destination = udp.recvmsg(0, 512, socket.MSG_ERRQUEUE)
+        except OSError:
+            return errors
+        for _level, kind, data in ancillary:
+            if kind in (_IP_RECVERR, _IPV6_RECVERR) and len(data) >= _EXTENDED_ERROR.size:
+                code, origin, _type, _code, _info, _data = _EXTENDED_ERROR.unpack_from(data)
+                text = os.strerror(code)
+                if origin in _ICMP_ORIGINS and (offender := _offender(data)):
+                    text += f", reported by {offender}"
+                errors.append((destination[:2], text))
+
+
+def _offender(data: bytes) -> str | None:
+    """Read the address behind struct sock_extended_err: who sent the ICMP message."""
+    address = data[_EXTENDED_ERROR.size :]
+    family = int.from_bytes(address[:2], sys.byteorder)
+    if family == socket.AF_INET:
+        return socket.inet_ntop(family, address[4:8])
+    if family == socket.AF_INET6:
+        return socket.inet_ntop(family, address[8:24])
+    return None
 
 
 def _step(

@@ -1,0 +1,83 @@
+"""What an LNS decides: whom it takes, and which addresses and routes they get."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from ipaddress import IPv4Address
+from typing import TYPE_CHECKING, Any
+
+from l2tp.config import DaemonConfig, LnsConfig
+from l2tp.constants import CallResult, ErrorCode
+from l2tp.control_server import RequestError
+from l2tp.errors import ResultCode
+from l2tp.events import CallAnswered, CallRequested
+from l2tp.kernel.network import route_command
+from l2tp.ppp.options import PppCall
+from l2tp.ppp.pool import AddressPool, PoolExhausted
+from l2tp.roles import CallRefused, Role
+
+if TYPE_CHECKING:
+    from l2tp.daemon import Daemon
+    from l2tp.ppp.sessions import Session
+
+
+class Lns(Role):
+    """Listens for tunnels, takes every call that it has an address for; PPP decides the rest."""
+
+    def __init__(self, daemon: Daemon, config: DaemonConfig, lns: LnsConfig) -> None:
+        self._daemon = daemon
+        self._config = config
+        self._lns = lns
+        self._pool = AddressPool(lns.pool, frozenset({lns.local_ipv4}))
+        self._given: dict[tuple[int, int], IPv4Address] = {}
+
+    def start(self) -> None:
+        """Listen."""
+        self._daemon.sockets.listen(self._lns.listen)
+
+    def plan_call(self, event: CallRequested | CallAnswered) -> PppCall:
+        """Give the call an address; refuse it when the pool has none."""
+        try:
+            address = self._pool.take()
+        except PoolExhausted as error:
+            code = ErrorCode.INSUFFICIENT_RESOURCES
+            result = ResultCode(CallResult.NO_FACILITIES_TEMPORARY, code, "no free address")
+            raise CallRefused(str(error), result) from error
+        self._given[event.local_tunnel_id, event.local_session_id] = address
+        return PppCall(
+            local_tunnel_id=event.local_tunnel_id,
+            local_session_id=event.local_session_id,
+            name=self._config.endpoint.host_name,
+            answers=True,
+            local_ipv4=str(self._lns.local_ipv4),
+            peer_ipv4=str(address),
+        )
+
+    def network_commands(self, session: Session, family: str) -> list[str]:
+        """Route the prefixes behind the user, who is known once PPP authenticated him."""
+        user = self._lns.users.get(session.ppp.user or "")
+        interface = session.ppp.interface
+        if user is None or interface is None:
+            return []
+        return [
+            route_command(prefix, interface)
+            for prefix in user.routes
+            if (":" in prefix) == (family == "ipv6")
+        ]
+
+    def user_of(self, local_tunnel_id: int, local_session_id: int) -> str | None:
+        """Nobody's before PPP says so."""
+        return None
+
+    def forget_session(self, local_tunnel_id: int, local_session_id: int) -> None:
+        """Give the session's address back."""
+        address = self._given.pop((local_tunnel_id, local_session_id), None)
+        if address is not None:
+            self._pool.release(address)
+
+    def forget_tunnel(self, local_tunnel_id: int) -> None:
+        """Nothing is kept of a tunnel."""
+
+    def place_call(self, arguments: Mapping[str, Any]) -> tuple[int, int]:
+        """Refuse: this LNS answers calls."""
+        raise RequestError("an LNS answers calls and places none; ask the LAC's control socket")

@@ -1,0 +1,206 @@
+"""The data side of tunnels and sessions: kernel sockets, pppds, and the order of their ends."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from l2tp.constants import CallResult
+from l2tp.errors import L2tpError
+from l2tp.kernel.pppox import PppoxSession, PppoxTunnel, SessionOptions
+from l2tp.log import EventLog
+from l2tp.ppp.exits import PppExit
+from l2tp.ppp.home import PppHome
+from l2tp.ppp.options import PppCall, PppSettings, render_options
+from l2tp.ppp.phases import Notice, Phase, PppState, parse_notice
+from l2tp.ppp.pppd import Pppd
+
+_CHUNK: Final = 65536
+
+
+@dataclass(slots=True, eq=False)
+class Session:
+    """One session with its kernel socket and its pppd."""
+
+    call: PppCall
+    peer_session_id: int
+    kernel: PppoxSession
+    pppd: Pppd
+    ppp: PppState = field(default_factory=PppState)
+    task: asyncio.Task[None] | None = None
+    killer: asyncio.TimerHandle | None = None
+    families: set[str] = field(default_factory=set)
+    """The families ("ipv4", "ipv6") that are up with their addresses and routes."""
+    ready: bool = False
+    """Every family that is wanted is up."""
+
+    @property
+    def local_tunnel_id(self) -> int:
+        """Return the id of the session's tunnel."""
+        return self.call.local_tunnel_id
+
+    @property
+    def local_session_id(self) -> int:
+        """Return the session's id."""
+        return self.call.local_session_id
+
+
+class Sessions:
+    """Opens and closes kernel tunnels and sessions, each session with a pppd.
+
+    ``on_notice`` hears of a session's PPP going up and down, ``on_end`` when its pppd, its
+    interface and its socket are gone.
+    """
+
+    def __init__(
+        self,
+        *,
+        loop: asyncio.AbstractEventLoop,
+        home: PppHome,
+        pppd: Path,
+        settings: PppSettings,
+        options: SessionOptions,
+        grace_s: float,
+        log: EventLog,
+        on_notice: Callable[[Session, Notice], None],
+        on_end: Callable[[Session, PppExit], None],
+    ) -> None:
+        self._loop = loop
+        self._home = home
+        self._pppd = pppd
+        self._settings = settings
+        self._options = options
+        self._grace_s = grace_s
+        self._log = log
+        self._on_notice = on_notice
+        self._on_end = on_end
+        self._tunnels: dict[int, PppoxTunnel] = {}
+        self._sessions: dict[tuple[int, int], Session] = {}
+        self._events = home.open_events()
+        self._unread = b""
+        loop.add_reader(self._events, self._read_notices)
+
+    def open_tunnel(self, local_tunnel_id: int, peer_tunnel_id: int, udp: socket.socket) -> None:
+        """Tell the driver of a tunnel, by its connected UDP socket; raises KernelError."""
+        if local_tunnel_id not in self._tunnels:
+            self._tunnels[local_tunnel_id] = PppoxTunnel(udp, local_tunnel_id, peer_tunnel_id)
+
+    def tunnel(self, local_tunnel_id: int) -> PppoxTunnel | None:
+        """Return the kernel's tunnel, or None."""
+        return self._tunnels.get(local_tunnel_id)
+
+    def of_tunnel(self, local_tunnel_id: int) -> list[Session]:
+        """Return the tunnel's sessions that are not gone yet."""
+        return [one for one in self._sessions.values() if one.local_tunnel_id == local_tunnel_id]
+
+    def find(self, local_tunnel_id: int, local_session_id: int) -> Session | None:
+        """Return a session that is not gone yet, or None."""
+        return self._sessions.get((local_tunnel_id, local_session_id))
+
+    def __iter__(self) -> Iterator[Session]:
+        """Iterate over the sessions that are not gone yet."""
+        return iter(tuple(self._sessions.values()))
+
+    def open(self, call: PppCall, peer_session_id: int) -> Session:
+        """Open a session in an open tunnel and start its pppd; raises KernelError.
+
+        Asking for the channel at once makes the kernel queue what the peer sends before pppd
+        is there (32 frames); without a channel it would go to the socket, where nobody reads.
+        """
+        tunnel = self._tunnels.get(call.local_tunnel_id)
+        if tunnel is None:
+            raise L2tpError(f"tunnel {call.local_tunnel_id} is not open in the kernel")
+        kernel = tunnel.open_session(call.local_session_id, peer_session_id, self._options)
+        try:
+            kernel.channel()
+            text = render_options(self._settings, call, kernel.fileno())
+            options = self._home.write_options(call.session, text)
+        except BaseException:
+            tunnel.close_session(call.local_session_id)
+            raise
+        pppd = Pppd(
+            self._pppd,
+            on_line=lambda line: self._log_line(session, line),
+            on_exit=lambda end: self._ended(session, end),
+        )
+        session = Session(call, peer_session_id, kernel, pppd)
+        self._sessions[call.local_tunnel_id, call.local_session_id] = session
+        session.task = self._loop.create_task(self._run(session, options))
+        return session
+
+    def end(self, session: Session) -> None:
+        """End a session's PPP in order, by force when it takes longer than the grace time."""
+        if session.killer is None:
+            session.pppd.terminate()
+            session.killer = self._loop.call_later(self._grace_s, session.pppd.kill)
+
+    def close_tunnel(self, local_tunnel_id: int) -> None:
+        """Close the management socket of a tunnel whose sessions are gone."""
+        tunnel = self._tunnels.pop(local_tunnel_id, None)
+        if tunnel is not None:
+            tunnel.close()
+
+    def close(self) -> None:
+        """Kill what still runs and close every socket."""
+        self._loop.remove_reader(self._events)
+        os.close(self._events)
+        for session in self:
+            session.pppd.kill()
+        for local_tunnel_id in tuple(self._tunnels):
+            self.close_tunnel(local_tunnel_id)
+
+    async def _run(self, session: Session, options: Path) -> None:
+        try:
+            await session.pppd.run(options, session.kernel.fileno())
+        except L2tpError as error:
+            self._log_line(session, str(error))
+            self._ended(session, PppExit(-1, str(error), CallResult.GENERAL_ERROR))
+
+    def _ended(self, session: Session, end: PppExit) -> None:
+        # Its last scripts have run: what they said comes before the end.
+        self._read_notices()
+        session.ppp.phase = Phase.DEAD
+        if session.killer is not None:
+            session.killer.cancel()
+        self._home.remove_options(session.call.session)
+        if tunnel := self._tunnels.get(session.local_tunnel_id):
+            tunnel.close_session(session.local_session_id)
+        del self._sessions[session.local_tunnel_id, session.local_session_id]
+        self._log.write(
+            "PppExited",
+            local_tunnel_id=session.local_tunnel_id,
+            local_session_id=session.local_session_id,
+            status=end.status,
+            cause=end.cause,
+        )
+        self._on_end(session, end)
+
+    def _log_line(self, session: Session, line: str) -> None:
+        self._log.write(
+            "PppdSaid",
+            local_tunnel_id=session.local_tunnel_id,
+            local_session_id=session.local_session_id,
+            line=line,
+        )
+
+    def _read_notices(self) -> None:
+        try:
+            data = os.read(self._events, _CHUNK)
+        except BlockingIOError:
+            return
+        lines = (self._unread + data).split(b"\n")
+        self._unread = lines.pop()
+        for line in lines:
+            notice = parse_notice(line.decode(errors="replace"))
+            session = self._by_name(notice.session) if notice else None
+            if notice is not None and session is not None:
+                session.ppp.apply(notice)
+                self._on_notice(session, notice)
+
+    def _by_name(self, name: str) -> Session | None:
+        return next((one for one in self._sessions.values() if one.call.session == name), None)

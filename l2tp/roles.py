@@ -1,0 +1,54 @@
+"""What a daemon asks its role: the few decisions in which a LAC and an LNS differ."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from l2tp.errors import L2tpError, ResultCode
+from l2tp.events import CallAnswered, CallRequested
+
+if TYPE_CHECKING:
+    from l2tp.ppp.options import PppCall
+    from l2tp.ppp.sessions import Session
+
+
+class CallRefused(L2tpError):
+    """A call that the role does not take; ``result`` goes out in the CDN."""
+
+    def __init__(self, text: str, result: ResultCode) -> None:
+        super().__init__(text)
+        self.result = result
+
+
+class Role(ABC):
+    """The decisions of a LAC or an LNS; the daemon does what they say."""
+
+    @abstractmethod
+    def start(self) -> None:
+        """Open what must be open from the start: a listener, or tunnels and their calls."""
+
+    @abstractmethod
+    def plan_call(self, event: CallRequested | CallAnswered) -> PppCall:
+        """Say what PPP a call gets whose two session ids are known; raises CallRefused."""
+
+    @abstractmethod
+    def network_commands(self, session: Session, family: str) -> list[str]:
+        """Return the ip commands for a session on which "ipv4" or "ipv6" came up."""
+
+    @abstractmethod
+    def user_of(self, local_tunnel_id: int, local_session_id: int) -> str | None:
+        """Return whose call this is, before PPP said so."""
+
+    @abstractmethod
+    def forget_session(self, local_tunnel_id: int, local_session_id: int) -> None:
+        """Take back what the session was given; called once for each session."""
+
+    @abstractmethod
+    def forget_tunnel(self, local_tunnel_id: int) -> None:
+        """Forget a tunnel that is closed."""
+
+    @abstractmethod
+    def place_call(self, arguments: Mapping[str, Any]) -> tuple[int, int]:
+        """Place the call that somebody asked for; returns tunnel and session id."""
