@@ -59,7 +59,7 @@ def _dispatch(
     place = choose(args, console, starts=command.starts)
     if place is None:
         return command.module().run(args, console)
-    return forward(place, command, args, words)
+    return forward(place, command, args, words, {})
 
 
 def _parser() -> argparse.ArgumentParser:

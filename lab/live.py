@@ -61,6 +61,11 @@ class Live:
         """Return a client of the daemon on a node."""
         return ControlClient(self.folder / node / "control.sock")
 
+    def status(self, node: str) -> dict[str, Any]:
+        """Ask the daemon on a node for its status."""
+        with self.daemon(node) as daemon:
+            return daemon.status()
+
     @property
     def tracer(self) -> TraceClient:
         """A client of the tracer."""
@@ -68,7 +73,7 @@ class Live:
 
     def sessions(self) -> list[SessionEnds]:
         """Pair the two ends of every session that both daemons hold."""
-        status = {node: self.daemon(node).status() for node in self.daemons}
+        status = {node: self.status(node) for node in self.daemons}
         return [
             ends
             for tunnel in self.topology.l2tp.tunnels

@@ -171,11 +171,13 @@ def make_plan(
     runtime: Path | None = None,
     files: tuple[Folder | File, ...] = (),
     processes: tuple[Process, ...] = (),
+    tracer: Process | None = None,
 ) -> Plan:
     """Lay out the network of ``topology`` for the lab ``lab``.
 
-    ``files`` and ``processes`` (``lab.daemons`` makes both) come after the network. ``runtime``
-    defaults to the lab's own folder under /run.
+    ``files`` and ``processes`` (``lab.daemons`` makes both) come after the network, ``tracer``
+    before it: it takes longest to start, and needs nothing of the rest. ``runtime`` defaults to
+    the lab's own folder under /run.
     """
     folder = runtime or runtime_folder(lab)
     saved = File(str(folder / "topology.json"), to_json(topology), 0o600)

@@ -2,7 +2,7 @@
 
 The identity (both directions, in a quiet moment, without drops): a session's packets are the ppp
 interface's packets and the frames of PPP protocols at or above 0xc000, which stop in the channel's
-queue for pppd (``ppp_input``); the receive hook sees those, and nothing else, as data of the session.
+queue for pppd (``ppp_input``); the receive hook sees those, and nothing else, as the session's data.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from lab.errors import CannotRun
 from lab.instruments.kernelview import interfaces, l2tp_objects, netns_inode
 from lab.live import Live, SessionEnds
 from lab.scenarios.finding import Finding
+from probes.snapshot import Snapshot
 
 QUESTION = "Do PPPIOCGL2TPSTATS, netlink, the ppp interface and BPF agree to the packet?"
 
@@ -106,7 +107,7 @@ def _identity(session: dict[str, Any], tunnel: dict[str, Any]) -> tuple[int, int
 
 
 def _read(
-    live: Live, node: str, tunnel: dict[str, Any], session: dict[str, Any], snapshot: dict[str, Any]
+    live: Live, node: str, tunnel: dict[str, Any], session: dict[str, Any], snapshot: Snapshot
 ) -> _Counts:
     netns = live.netns(node)
     ids = (tunnel["local_tunnel_id"], session["local_session_id"])

@@ -1,0 +1,83 @@
+"""Runs scenarios against the live lab, and keeps what each came to."""
+
+from __future__ import annotations
+
+import importlib
+import subprocess
+import time
+from collections.abc import Iterator, Sequence
+from typing import Protocol, cast
+
+from l2tp.errors import L2tpError
+from lab.console import Console
+from lab.errors import CannotRun, LabError, MachineLost, UsageError
+from lab.live import Live
+from lab.results import Outcome, Result
+from lab.scenarios.finding import Finding
+from probes.errors import ProbeError
+
+#: The checks, in the order in which they run; the last takes the tunnels down and dials again.
+CHECKS = ("ppp_up", "ping_through", "path_mtu", "throughput", "counters", "teardown")
+
+
+class Scenario(Protocol):
+    """A file of lab/scenarios."""
+
+    QUESTION: str
+
+    def run(self, live: Live) -> Iterator[Finding]:
+        """Do the steps, and say what was seen."""
+
+
+#: What a scenario may raise, and what that makes of its check.
+_OUTCOMES: tuple[tuple[type[Exception], Outcome], ...] = (
+    (MachineLost, Outcome.LOST),
+    (CannotRun, Outcome.CANNOT_RUN),
+    (LabError, Outcome.FAIL),
+    (L2tpError, Outcome.FAIL),
+    (ProbeError, Outcome.FAIL),
+    (subprocess.TimeoutExpired, Outcome.FAIL),
+)
+
+
+def select(names: Sequence[str]) -> list[str]:
+    """Return the checks of those names, in the order of running; all when none is named.
+
+    Raises UsageError that lists the checks there are.
+    """
+    unknown = [name for name in names if name not in CHECKS]
+    if unknown:
+        raise UsageError(f"there is no check “{unknown[0]}”; the checks are {', '.join(CHECKS)}")
+    return [name for name in CHECKS if not names or name in names]
+
+
+def run_checks(live: Live, names: Sequence[str], console: Console) -> list[Result]:
+    """Run checks one after the other, each a step on the console."""
+    results = []
+    for name in names:
+        scenario = cast(Scenario, importlib.import_module(f"lab.scenarios.{name}"))
+        result = run_scenario(name, scenario, live)
+        results.append(result)
+        console.note(f"check {name}", result.duration_s, result.reason)
+    return results
+
+
+def run_scenario(name: str, scenario: Scenario, live: Live) -> Result:
+    """Run one scenario to its end, or to where it broke off."""
+    started = time.monotonic()
+    findings: list[Finding] = []
+    try:
+        # One by one, so that what was seen before an error is kept.
+        for finding in scenario.run(live):
+            findings.append(finding)
+    except tuple(kind for kind, _ in _OUTCOMES) as error:
+        outcome = next(outcome for kind, outcome in _OUTCOMES if isinstance(error, kind))
+        return Result.broken_off(
+            name,
+            scenario.QUESTION,
+            findings,
+            outcome=outcome,
+            reason=str(error),
+            duration_s=time.monotonic() - started,
+        )
+    return Result.of(name, scenario.QUESTION, findings, duration_s=time.monotonic() - started)

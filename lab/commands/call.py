@@ -1,0 +1,29 @@
+"""``l2tp-lab call``: have a LAC dial a session."""
+
+from __future__ import annotations
+
+import argparse
+
+from lab.console import Console
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.add_argument("--node", metavar="LAC", help="which LAC (default: the first)")
+    parser.add_argument(
+        "--tunnel", metavar="NAME", help="which of its tunnels (default: the first)"
+    )
+    parser.add_argument("--user", help="as whom (default: the tunnel's first call)")
+
+
+def run(args: argparse.Namespace, console: Console) -> int:
+    """Place the call, and print the ids that it got."""
+    from lab.live import Live
+
+    live = Live.open(args.lab)
+    node = args.node or live.topology.l2tp.tunnels[0].lac
+    live.netns(node)
+    with live.daemon(node) as daemon:
+        ids = daemon.call(tunnel=args.tunnel, user=args.user)
+    print(f"{node}: calling in session {ids['local_tunnel_id']}/{ids['local_session_id']}")
+    return 0

@@ -1,0 +1,21 @@
+"""``l2tp-lab down``: remove the lab, and nothing else."""
+
+from __future__ import annotations
+
+import argparse
+
+from lab.console import Console
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options: there are none of its own."""
+
+
+def run(args: argparse.Namespace, console: Console) -> int:
+    """Remove what the ledger proves to be ours; nothing to do is no error."""
+    from lab.bringup import take_down
+
+    with console.step(f"remove lab “{args.lab}”"):
+        removed = take_down(args.lab)
+    console.say(f"removed {removed} objects" if removed else "there was nothing to remove")
+    return 0

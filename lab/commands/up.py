@@ -1,0 +1,42 @@
+"""``l2tp-lab up``: bring the lab up, and show it."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from lab.console import Console
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.add_argument(
+        "--topology", metavar="NAME|FILE", default="default", help="what to build (a .yml file)"
+    )
+    parser.add_argument("--check", action="store_true", help="run the checks as well")
+    parser.add_argument("--output", metavar="FOLDER", help="leave the run's folder here")
+
+
+def run(args: argparse.Namespace, console: Console) -> int:
+    """Bring the lab up unless it is, run the checks if asked to, and end with the picture."""
+    from lab.bringup import bring_up, is_up
+    from lab.checks import CHECKS, run_checks
+    from lab.live import Live
+    from lab.report import closing_words
+    from lab.results import exit_code
+    from lab.runfolder import write_run_folder
+    from lab.topology import load_topology
+
+    with console.step(f"topology “{args.topology}” read and valid"):
+        topology = load_topology(args.topology, lab=args.lab)
+    if is_up(args.lab):
+        live = Live.open(args.lab)
+        console.say(f"lab “{args.lab}” is up already (l2tp-lab down removes it)")
+    else:
+        live = bring_up(args.lab, topology, console)
+    steps = list(console.finished)
+    results = run_checks(live, CHECKS, console) if args.check else []
+    print(closing_words(live, results, steps))
+    if args.output:
+        write_run_folder(Path(args.output), live, results)
+    return exit_code(results) if args.check else 0

@@ -1,0 +1,46 @@
+"""What a lab shows when it is up: its picture, its sessions, the verdicts, the time, what next."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from lab.console import Step
+from lab.live import Live
+from lab.result_writers import text
+from lab.results import Result
+from lab.topology import Topology
+
+NEXT = (
+    ("l2tp-lab trace", "what the driver does, per tunnel, live"),
+    ("l2tp-lab shell lac", "a shell in a node: ping 203.0.113.2"),
+    ("l2tp-lab check", "all checks again, with what each saw"),
+    ("l2tp-lab down", "remove the lab, and nothing else"),
+)
+
+
+def picture(topology: Topology, status: Mapping[str, Any]) -> str:
+    """Draw the topology with its tunnels, and the table of tunnels and sessions below it."""
+    from lab.pictures.tables import tunnel_table
+    from lab.pictures.topology import draw
+
+    return f"{draw(topology, status)}\n{tunnel_table(status)}"
+
+
+def closing_words(live: Live, results: Sequence[Result], steps: Sequence[Step]) -> str:
+    """Compose what ``l2tp-lab up`` ends with."""
+    status = {node: live.status(node) for node in live.daemons}
+    parts = [picture(live.topology, status)]
+    if results:
+        parts.append(text(results))
+    parts.append("\n".join(_steps(steps)))
+    parts.append("\n".join(f"  {command:<22} {what}" for command, what in NEXT))
+    return "\n\n".join(part.rstrip() for part in parts)
+
+
+def _steps(steps: Sequence[Step]) -> Iterator[str]:
+    total = sum(step.duration_s for step in steps)
+    yield "what it took"
+    for step in steps:
+        yield f"  {step.name:<58} {step.duration_s:7.2f} s"
+    yield f"  {'together':<58} {total:7.2f} s"

@@ -1,0 +1,73 @@
+"""After hang-up, is anything left in either namespace?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from lab.dialling import dial_missing, wait_for_sessions, wait_until_released
+from lab.instruments.kernelview import (
+    interfaces,
+    l2tp_objects,
+    pppol2tp_lines,
+    processes,
+    udp_sockets,
+)
+from lab.live import Live
+from lab.scenarios.finding import Finding
+
+QUESTION = "After hang-up, is no tunnel, session, ppp interface, socket or pppd left?"
+
+
+def run(live: Live) -> Iterator[Finding]:
+    """Hang up every tunnel at its LAC, look at what the kernel still has, and dial again."""
+    counted = len(live.sessions())
+    for node in live.daemons:
+        if live.topology.node(node).kind == "lac":
+            _hang_up(live, node)
+    for node in live.daemons:
+        yield from _nothing_left(live, node)
+    dial_missing(live)
+    sessions = wait_for_sessions(live)
+    yield Finding(
+        "the same sessions come up again afterwards",
+        len(sessions) == counted,
+        f"{len(sessions)} of {counted} are up again",
+    )
+
+
+def _hang_up(live: Live, node: str) -> None:
+    with live.daemon(node) as daemon:
+        for tunnel in daemon.status()["tunnels"]:
+            daemon.hangup(tunnel["local_tunnel_id"])
+
+
+def _nothing_left(live: Live, node: str) -> Iterator[Finding]:
+    netns = live.netns(node)
+    wait_until_released(live, node)
+    tunnels, sessions = l2tp_objects(netns)
+    yield Finding(
+        f"{node}: the driver has no tunnel and no session (netlink)",
+        not tunnels and not sessions,
+        f"{len(tunnels)} tunnels, {len(sessions)} sessions",
+    )
+    left = interfaces(netns, "ppp")
+    yield Finding(f"{node}: no ppp interface", not left, _names(row.name for row in left))
+    lines = pppol2tp_lines(netns)
+    yield Finding(
+        f"{node}: /proc/net/pppol2tp lists no socket",
+        not [line for line in lines if "SESSION" in line or "TUNNEL" in line],
+        f"{len(lines)} lines below its headings",
+    )
+    pids = processes(netns, "pppd")
+    yield Finding(f"{node}: no pppd runs", not pids, _names(map(str, pids)))
+    expected = 1 if live.topology.node(node).kind == "lns" else 0
+    sockets = udp_sockets(netns, live.topology.l2tp.port)
+    yield Finding(
+        f"{node}: {expected} UDP socket(s) on port {live.topology.l2tp.port} (the listener's)",
+        len(sockets) == expected,
+        f"{len(sockets)} in /proc/net/udp",
+    )
+
+
+def _names(names: Iterator[str]) -> str:
+    return ", ".join(names) or "none"
