@@ -93,7 +93,9 @@ def count_text(number: int) -> str:
     return str(number)
 
 
-def _table(heads: Sequence[str], rows: Sequence[Sequence[str]], first_figure: int) -> Iterator[str]:
+def _table(
+    nothing: str, heads: Sequence[str], rows: Sequence[Sequence[str]], first_figure: int
+) -> Iterator[str]:
     """Align columns; from ``first_figure`` on to the right. The widest text gives way first."""
     if not rows:
         yield f"no {nothing}"
