@@ -10,7 +10,7 @@ from typing import Final
 
 from l2tp.constants import PORT
 from l2tp.credentials import Credentials, load_credentials
-from l2tp.kernel.pppox import SessionOptions
+from l2tp.dataplane import SessionOptions
 from l2tp.parameters import Address, EndpointConfig
 from l2tp.ppp.options import AUTHENTICATION_METHODS, PppSettings
 from l2tp.toml_table import ConfigurationError, Document, Table
@@ -133,8 +133,8 @@ def _daemon(root: Table, path: Path, role: str, credentials: Credentials) -> Dae
         role=role,
         state_folder=(path.parent / root.text("state_folder", ".")).resolve(),
         pppd=Path(root.text("pppd", "/usr/sbin/pppd")),
-        ppp_timeout_s=root.number("ppp_timeout_s", 0.1, 600.0, 5.0),
-        stop_timeout_s=root.number("stop_timeout_s", 0.1, 600.0, 10.0),
+        ppp_timeout_s=root.number("ppp_timeout_s", 0.1, 600.0, 3.0),
+        stop_timeout_s=root.number("stop_timeout_s", 0.1, 600.0, 5.0),
         log_messages=root.boolean("log_messages", True),
         endpoint=_endpoint(root, role, credentials),
         ppp=settings,
@@ -200,7 +200,7 @@ def _data(table: Table, role: str) -> SessionOptions:
     options = SessionOptions(
         lns_mode=table.boolean("lns_mode", role == "lns"),
         send_sequence=table.boolean("send_sequence", False),
-        require_sequence=table.boolean("require_sequence", False),
+        receive_sequence=table.boolean("receive_sequence", False),
         reorder_timeout_ms=table.integer("reorder_timeout_ms", 0, 60_000, 0),
     )
     table.close()

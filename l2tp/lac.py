@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from l2tp.config import CallConfig, DaemonConfig, TunnelConfig, routes_into_itself
@@ -14,6 +14,7 @@ from l2tp.kernel.udp import open_udp_socket
 from l2tp.parameters import CallParameters
 from l2tp.ppp.options import PppCall
 from l2tp.roles import CallRefused, Role
+from l2tp.toml_table import interface_problem, prefix_problem
 
 if TYPE_CHECKING:
     from l2tp.daemon import Daemon
@@ -110,20 +111,16 @@ class Lac(Role):
                 "and start the LAC again"
             )
         call = known[0] if known else CallConfig(user=str(user))
-        lists = {}
-        for name in ("routes", "addresses"):
-            value = arguments.get(name, getattr(call, name))
-            if not all(isinstance(item, str) and item.isprintable() for item in value):
-                raise RequestError(f"{name} must be a list of strings")
-            lists[name] = tuple(value)
-        if wrong := routes_into_itself(lists["routes"], tunnel.peer.host):
+        routes = _texts(arguments, "routes", call.routes, prefix_problem)
+        addresses = _texts(arguments, "addresses", call.addresses, interface_problem)
+        if wrong := routes_into_itself(routes, tunnel.peer.host):
             raise RequestError(f"routes: {wrong}")
         return CallConfig(
             user=call.user,
             called_number=call.called_number,
             calling_number=call.calling_number,
-            routes=lists["routes"],
-            addresses=lists["addresses"],
+            routes=routes,
+            addresses=addresses,
         )
 
     def _open(self, tunnel: TunnelConfig) -> int:
@@ -155,3 +152,21 @@ class Lac(Role):
         self._daemon.view.placed(local_tunnel_id, local_session_id)
         self._calls[local_tunnel_id, local_session_id] = call
         return local_session_id
+
+
+def _texts(
+    arguments: Mapping[str, Any],
+    name: str,
+    default: tuple[str, ...],
+    find_problem: Callable[[str], str | None],
+) -> tuple[str, ...]:
+    """Read a list of texts that somebody asked with; they end up in iproute2's commands."""
+    values = arguments.get(name, default)
+    if not isinstance(values, list | tuple):
+        raise RequestError(f"{name} must be a list of texts, not {values!r}")
+    for value in values:
+        if not isinstance(value, str) or (problem := find_problem(value)):
+            raise RequestError(
+                f"{name}: {value!r} is {problem if isinstance(value, str) else 'no text'}"
+            )
+    return tuple(values)

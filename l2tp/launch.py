@@ -2,32 +2,28 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 
-from l2tp.config import DaemonConfig, load_config
-from l2tp.daemon import Daemon
+from l2tp.config import load_config
 from l2tp.kernel.namespaces import enter_private_mounts
 from l2tp.kernel.pppox import require_driver
-from l2tp.lac import Lac
-from l2tp.lns import Lns
+from l2tp.kernel.udp import open_udp_socket
 from l2tp.ppp.home import PppHome
-from l2tp.roles import Role
 
 
 def launch(role: str, path: Path) -> None:
-    """Run a "lac" or "lns" until it is stopped; raises ConfigurationError or KernelError."""
+    """Run a "lac" or "lns" until it is stopped; raises ConfigurationError or KernelError.
+
+    An LNS listens before its greater part is imported: what arrives meanwhile waits in the
+    socket, instead of being refused and sent again a second later.
+    """
     config = load_config(path, role)
     require_driver()
+    listener = open_udp_socket(config.lns.listen) if config.lns else None
     home = PppHome(config.state_folder / "ppp")
     home.create(config.credentials.users)
     # Before the event loop: a mount namespace is entered by one thread, and children inherit it.
     enter_private_mounts(home.folder, config.state_folder)
-    asyncio.run(_serve(config, home))
+    from l2tp.serve import serve
 
-
-async def _serve(config: DaemonConfig, home: PppHome) -> None:
-    def make_role(daemon: Daemon) -> Role:
-        return Lac(daemon, config) if config.lns is None else Lns(daemon, config, config.lns)
-
-    await Daemon(config, home, make_role).run()
+    serve(config, home, listener)

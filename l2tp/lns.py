@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Mapping
 from ipaddress import IPv4Address
 from typing import TYPE_CHECKING, Any
@@ -24,16 +25,19 @@ if TYPE_CHECKING:
 class Lns(Role):
     """Listens for tunnels, takes every call that it has an address for; PPP decides the rest."""
 
-    def __init__(self, daemon: Daemon, config: DaemonConfig, lns: LnsConfig) -> None:
+    def __init__(
+        self, daemon: Daemon, config: DaemonConfig, lns: LnsConfig, listener: socket.socket
+    ) -> None:
         self._daemon = daemon
         self._config = config
         self._lns = lns
+        self._listener = listener
         self._pool = AddressPool(lns.pool, frozenset({lns.local_ipv4}))
         self._given: dict[tuple[int, int], IPv4Address] = {}
 
     def start(self) -> None:
         """Listen."""
-        self._daemon.sockets.listen(self._lns.listen)
+        self._daemon.sockets.listen(self._listener)
 
     def plan_call(self, event: CallRequested | CallAnswered) -> PppCall:
         """Give the call an address; refuse it when the pool has none."""

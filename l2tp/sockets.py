@@ -55,9 +55,9 @@ class UdpSockets:
         self._listener: TunnelSocket | None = None
         self._tunnels: dict[int, TunnelSocket] = {}
 
-    def listen(self, local: Address) -> None:
-        """Open the listener; raises KernelError."""
-        self._listener = TunnelSocket(open_udp_socket(local), None)
+    def listen(self, udp: socket.socket) -> None:
+        """Take over the listener, an open socket."""
+        self._listener = TunnelSocket(udp, None)
         self._watch(self._listener, None)
 
     def open(self, local_tunnel_id: int, local: Address, peer: Address | None) -> None:

@@ -122,11 +122,11 @@ class Table:
 
     def prefixes(self, key: str) -> tuple[str, ...]:
         """Read a list of network prefixes without host bits."""
-        return self.texts(key, _not_prefix)
+        return self.texts(key, prefix_problem)
 
     def interfaces(self, key: str) -> tuple[str, ...]:
         """Read a list of addresses with prefix lengths, such as 2001:db8::1/128."""
-        return self.texts(key, _not_interface)
+        return self.texts(key, interface_problem)
 
     def table(self, key: str) -> Table:
         """Read a table; missing means empty."""
@@ -194,19 +194,21 @@ def _not_network(value: str) -> str | None:
     return None
 
 
-def _not_prefix(value: str) -> str | None:
+def prefix_problem(value: str) -> str | None:
+    """Say what is wrong with a prefix such as "203.0.113.0/24"; None when nothing is."""
     try:
         ipaddress.ip_network(value)
     except ValueError as error:
-        return f"is not a prefix: {error}"
+        return f"not a prefix: {error}"
     return None
 
 
-def _not_interface(value: str) -> str | None:
+def interface_problem(value: str) -> str | None:
+    """Say what is wrong with an address and prefix length; None when nothing is."""
     try:
         ipaddress.ip_interface(value)
     except ValueError as error:
-        return f"is not an address with a prefix length: {error}"
+        return f"not an address with a prefix length: {error}"
     return None
 
 

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Final
 
 CLONE_NEWNS: Final = 0x0002_0000
-MS_RDONLY: Final = 0x1
 MS_NOSUID: Final = 0x2
 MS_NODEV: Final = 0x4
+MS_REMOUNT: Final = 0x20
 MS_BIND: Final = 0x1000
 MS_REC: Final = 0x4000
 MS_SLAVE: Final = 0x8_0000

@@ -17,6 +17,7 @@ from l2tp.kernel.errors import refusal
 
 _RUN: Final = Path("/run")
 _ETC_PPP: Final = Path("/etc/ppp")
+_QUIET: Final = libc.MS_NOSUID | libc.MS_NODEV
 
 
 def enter_private_mounts(ppp_folder: Path, kept_folder: Path) -> None:
@@ -35,6 +36,8 @@ def enter_private_mounts(ppp_folder: Path, kept_folder: Path) -> None:
     if not _ETC_PPP.is_dir():
         raise KernelError(f"mount on {_ETC_PPP}", 2, cure="Install pppd: apt-get install ppp")
     _mount(str(ppp_folder), _ETC_PPP, None, libc.MS_BIND)
+    # /run is mounted noexec on many boxes, and pppd executes its scripts here.
+    _mount("none", _ETC_PPP, None, libc.MS_REMOUNT | libc.MS_BIND | _QUIET)
     _cover_run(kept_folder)
     _cover_user_options()
 
@@ -42,8 +45,7 @@ def enter_private_mounts(ppp_folder: Path, kept_folder: Path) -> None:
 def _cover_run(kept_folder: Path) -> None:
     kept = os.open(kept_folder, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        flags = libc.MS_NOSUID | libc.MS_NODEV
-        _mount("tmpfs", _RUN, "tmpfs", flags, "mode=0755,size=4m")
+        _mount("tmpfs", _RUN, "tmpfs", _QUIET, "mode=0755,size=4m")
         (_RUN / "pppd").mkdir()
         inside = kept_folder.resolve()
         if inside.is_relative_to(_RUN):

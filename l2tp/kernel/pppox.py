@@ -4,32 +4,20 @@ A tunnel owns its management socket and its sessions, and closes them in the one
 leaves nothing behind: sessions, management socket, and only then, by its owner, the UDP socket.
 """
 
+import errno
 import fcntl
 import socket
 import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Final
 
+from l2tp.dataplane import DataPlaneStatistics, SessionOptions
 from l2tp.kernel import libc, uapi
 from l2tp.kernel.errors import refusal
+from l2tp.parameters import Address
 
 _INT: Final = struct.Struct("=i")
-
-
-@dataclass(frozen=True, slots=True)
-class SessionOptions:
-    """How the driver treats a session's data packets (``linux/if_pppol2tp.h``)."""
-
-    lns_mode: bool = False
-    """Decide about sequence numbers (LNS) rather than follow the peer (LAC)."""
-    send_sequence: bool = False
-    """Number the packets that we send."""
-    require_sequence: bool = False
-    """Drop received packets that carry no number."""
-    reorder_timeout_ms: int = 0
-    """How long a packet ahead of a gap may wait for it; 0 does not reorder."""
 
 
 class PppoxSession:
@@ -49,7 +37,7 @@ class PppoxSession:
             answer = fcntl.ioctl(self._socket, uapi.PPPIOCGCHAN, _INT.pack(0))
         return int(_INT.unpack(answer)[0])
 
-    def stats(self) -> uapi.L2tpStats:
+    def stats(self) -> DataPlaneStatistics:
         """Return what the driver counted for the session (PPPIOCGL2TPSTATS)."""
         return _stats(self._socket, f"session {self.local_session_id}")
 
@@ -58,7 +46,7 @@ class PppoxSession:
         rows = (
             (uapi.SocketOption.LNSMODE, int(options.lns_mode)),
             (uapi.SocketOption.SENDSEQ, int(options.send_sequence)),
-            (uapi.SocketOption.RECVSEQ, int(options.require_sequence)),
+            (uapi.SocketOption.RECVSEQ, int(options.receive_sequence)),
             (uapi.SocketOption.REORDERTO, options.reorder_timeout_ms),
         )
         for option, value in rows:
@@ -78,15 +66,17 @@ class PppoxSession:
 class PppoxTunnel:
     """A tunnel in the kernel: its management socket, open as long as the tunnel, and its sessions.
 
-    ``udp`` is the tunnel's UDP socket, connected to the peer; it stays its owner's, who closes it
-    after the tunnel. Raises KernelError ("socket", "open tunnel").
+    ``udp_fd`` is the tunnel's UDP socket, connected to ``peer``; it stays its owner's, who closes
+    it after the tunnel: that is what removes the tunnel from the kernel. Raises KernelError.
     """
 
-    def __init__(self, udp: socket.socket, local_tunnel_id: int, peer_tunnel_id: int) -> None:
+    def __init__(
+        self, udp_fd: int, local_tunnel_id: int, peer_tunnel_id: int, peer: Address
+    ) -> None:
         self.local_tunnel_id = local_tunnel_id
         self.peer_tunnel_id = peer_tunnel_id
-        self._udp = udp
-        self._peer = _peer_of(udp)
+        self._udp_fd = udp_fd
+        self._peer = peer
         self._sessions: dict[int, PppoxSession] = {}
         self._management = self._connect("open tunnel", str(local_tunnel_id), 0, 0)
 
@@ -112,7 +102,7 @@ class PppoxTunnel:
         """Return the open session of this id, or None."""
         return self._sessions.get(local_session_id)
 
-    def stats(self) -> uapi.L2tpStats:
+    def stats(self) -> DataPlaneStatistics:
         """Return what the driver counted for the tunnel; discards are counted per session."""
         return _stats(self._management, f"tunnel {self.local_tunnel_id}")
 
@@ -134,7 +124,7 @@ class PppoxTunnel:
         pppox = _open_pppox_socket()
         try:
             address = uapi.pack_sockaddr(
-                self._udp.fileno(),
+                self._udp_fd,
                 self._peer,
                 local_tunnel_id=self.local_tunnel_id,
                 peer_tunnel_id=self.peer_tunnel_id,
@@ -149,6 +139,77 @@ class PppoxTunnel:
         return pppox
 
 
+class PppoxDataPlane:
+    """The kernel as a data plane (l2tp.dataplane.DataPlane): every tunnel of one daemon."""
+
+    def __init__(self) -> None:
+        self._tunnels: dict[int, PppoxTunnel] = {}
+
+    def create_tunnel(
+        self, udp_fd: int, local_tunnel_id: int, peer_tunnel_id: int, peer: Address
+    ) -> None:
+        """Open the management socket of a tunnel whose UDP socket is connected to ``peer``.
+
+        Raises KernelError, with the cure for each refusal of pppol2tp_connect.
+        """
+        if local_tunnel_id in self._tunnels:
+            error = OSError(errno.EEXIST, "")
+            raise refusal("open tunnel", error, str(local_tunnel_id))
+        tunnel = PppoxTunnel(udp_fd, local_tunnel_id, peer_tunnel_id, peer)
+        self._tunnels[local_tunnel_id] = tunnel
+
+    def create_session(
+        self,
+        local_tunnel_id: int,
+        local_session_id: int,
+        peer_session_id: int,
+        options: SessionOptions,
+    ) -> None:
+        """Open a session's socket in an open tunnel; raises KernelError."""
+        tunnel = self._find(local_tunnel_id, "open session")
+        tunnel.open_session(local_session_id, peer_session_id, options)
+
+    def session(self, local_tunnel_id: int, local_session_id: int) -> PppoxSession:
+        """Return an open session, for its descriptor and its channel; raises KernelError."""
+        session = self._find(local_tunnel_id, "find session").session(local_session_id)
+        if session is None:
+            raise refusal("find session", OSError(errno.ENOENT, ""), str(local_session_id))
+        return session
+
+    def statistics(
+        self, local_tunnel_id: int, local_session_id: int | None = None
+    ) -> DataPlaneStatistics:
+        """Read the driver's counters of a session, or of the whole tunnel; raises KernelError."""
+        if local_session_id is None:
+            return self._find(local_tunnel_id, "read statistics").stats()
+        return self.session(local_tunnel_id, local_session_id).stats()
+
+    def has_tunnel(self, local_tunnel_id: int) -> bool:
+        """Tell whether a tunnel is open."""
+        return local_tunnel_id in self._tunnels
+
+    def close_session(self, local_tunnel_id: int, local_session_id: int) -> None:
+        """Close a session's socket; one that is not there stays so."""
+        if tunnel := self._tunnels.get(local_tunnel_id):
+            tunnel.close_session(local_session_id)
+
+    def close_tunnel(self, local_tunnel_id: int) -> None:
+        """Close a tunnel's session sockets and its management socket, in this order."""
+        if tunnel := self._tunnels.pop(local_tunnel_id, None):
+            tunnel.close()
+
+    def close(self) -> None:
+        """Close every tunnel."""
+        for local_tunnel_id in tuple(self._tunnels):
+            self.close_tunnel(local_tunnel_id)
+
+    def _find(self, local_tunnel_id: int, operation: str) -> PppoxTunnel:
+        tunnel = self._tunnels.get(local_tunnel_id)
+        if tunnel is None:
+            raise refusal(operation, OSError(errno.ENOENT, ""), f"of tunnel {local_tunnel_id}")
+        return tunnel
+
+
 def require_driver() -> None:
     """Make sure that this kernel has the driver, which it loads if it may; raises KernelError."""
     _open_pppox_socket().close()
@@ -160,13 +221,7 @@ def _open_pppox_socket() -> socket.socket:
         return socket.socket(uapi.AF_PPPOX, socket.SOCK_DGRAM, uapi.PX_PROTO_OL2TP)
 
 
-def _peer_of(udp: socket.socket) -> tuple[str, int]:
-    with _naming("ask for the peer", "of the tunnel's UDP socket"):
-        host, port, *_rest = udp.getpeername()
-    return host, port
-
-
-def _stats(pppox: socket.socket, subject: str) -> uapi.L2tpStats:
+def _stats(pppox: socket.socket, subject: str) -> DataPlaneStatistics:
     with _naming("read statistics", subject):
         answer = fcntl.ioctl(pppox, uapi.PPPIOCGL2TPSTATS, bytes(uapi.PPPOL2TP_IOC_STATS.size))
     return uapi.unpack_stats(answer)

@@ -7,9 +7,10 @@ addresses, which are in network order, as everywhere in socket addresses.
 
 import socket
 import struct
-from dataclasses import dataclass
 from enum import IntEnum, IntFlag
 from typing import Final
+
+from l2tp.dataplane import DataPlaneStatistics
 
 AF_PPPOX: Final = 24
 """Address family of PPP-over-something sockets (``linux/if_pppox.h``)."""
@@ -122,24 +123,10 @@ PPPIOCBRIDGECHAN: Final = _ioc(_IOC_WRITE, 53, _INT)
 PPPIOCUNBRIDGECHAN: Final = _ioc(0, 52, 0)
 
 
-@dataclass(frozen=True, slots=True)
-class L2tpStats:
-    """What the driver counted for a tunnel or session (``struct pppol2tp_ioc_stats``)."""
-
-    tx_packets: int
-    tx_bytes: int
-    tx_errors: int
-    rx_packets: int
-    rx_bytes: int
-    rx_seq_discards: int
-    rx_oos_packets: int
-    rx_errors: int
-
-
-def unpack_stats(data: bytes) -> L2tpStats:
+def unpack_stats(data: bytes) -> DataPlaneStatistics:
     """Read the answer of PPPIOCGL2TPSTATS, dropping the ids that the caller knows."""
     _tunnel_id, _session_id, _using_ipsec, *counters = PPPOL2TP_IOC_STATS.unpack(data)
-    return L2tpStats(*counters)
+    return DataPlaneStatistics(*counters)
 
 
 def pack_sockaddr(

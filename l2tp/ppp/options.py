@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
-
-if TYPE_CHECKING:
-    from jinja2 import Template
+from string import Template
+from typing import Final
 
 AUTHENTICATION_METHODS: Final = ("chap", "mschap-v2", "pap", "none")
 """How an LNS has its callers prove who they are; pppd's words, and "none"."""
@@ -55,23 +53,26 @@ class PppCall:
 
 def render_options(settings: PppSettings, call: PppCall, session_fd: int) -> str:
     """Return the text of pppd's options file; no secret is in it."""
-    return _template().render(
-        asdict(settings),
-        session=call.session,
-        session_fd=session_fd,
-        local_tunnel_id=call.local_tunnel_id,
-        local_session_id=call.local_session_id,
-        name=call.name,
-        answers=call.answers,
-        local_ipv4=call.local_ipv4,
-        peer_ipv4=call.peer_ipv4,
-        refused=_refused(settings.authentication),
-    )
-
-
-def preload() -> None:
-    """Import jinja2 and compile the template, ahead of the first call."""
-    _template()
+    fields = {
+        "session": call.session,
+        "session_fd": session_fd,
+        "local_tunnel_id": call.local_tunnel_id,
+        "local_session_id": call.local_session_id,
+        "name": quoted(call.name),
+        "local_ipv4": call.local_ipv4,
+        "peer_ipv4": call.peer_ipv4,
+        "mtu": settings.mtu,
+        "mru": settings.mru,
+        "ipv6": "+ipv6" if settings.ipv6 else "noipv6",
+        "echo_interval_s": settings.echo_interval_s,
+        "echo_failures": settings.echo_failures,
+        "required": _required(settings.authentication),
+        "refused": _refused(settings.authentication),
+    }
+    end = "answerer" if call.answers else "caller"
+    text = "".join(_template(name).substitute(fields) for name in ("common", end))
+    further = (("debug",) if settings.debug else ()) + settings.extra
+    return text + "".join(f"{option}\n" for option in further)
 
 
 def quoted(word: str) -> str:
@@ -80,20 +81,18 @@ def quoted(word: str) -> str:
     return f'"{escaped}"'
 
 
-def _refused(authentication: str) -> tuple[str, ...]:
+def _required(authentication: str) -> str:
+    """How the caller must prove who it is."""
+    return "noauth" if authentication == "none" else f"auth\nrequire-{authentication}"
+
+
+def _refused(authentication: str) -> str:
     """The methods by which we do not prove who we are, as the caller."""
     if authentication == "none":
-        return ()
-    return tuple(method for method in _REFUSABLE if method != authentication)
+        return ""
+    return "\n".join(f"refuse-{method}" for method in _REFUSABLE if method != authentication)
 
 
 @cache
-def _template() -> Template:
-    # Imported late: it takes a good part of a daemon's start on a slow machine.
-    from jinja2 import Environment, StrictUndefined
-
-    environment = Environment(
-        undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, autoescape=False
-    )
-    environment.filters["quoted"] = quoted
-    return environment.from_string((_TEMPLATES / "options.j2").read_text())
+def _template(name: str) -> Template:
+    return Template((_TEMPLATES / f"{name}.options").read_text())

@@ -1,18 +1,18 @@
-"""The data side of tunnels and sessions: kernel sockets, pppds, and the order of their ends."""
+"""Sessions with their pppd: started together, ended in the one order that leaves nothing."""
 
 from __future__ import annotations
 
 import asyncio
 import os
-import socket
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 from l2tp.constants import CallResult
+from l2tp.dataplane import SessionOptions
 from l2tp.errors import L2tpError
-from l2tp.kernel.pppox import PppoxSession, PppoxTunnel, SessionOptions
+from l2tp.kernel.pppox import PppoxDataPlane
 from l2tp.log import EventLog
 from l2tp.ppp.exits import PppExit
 from l2tp.ppp.home import PppHome
@@ -25,11 +25,10 @@ _CHUNK: Final = 65536
 
 @dataclass(slots=True, eq=False)
 class Session:
-    """One session with its kernel socket and its pppd."""
+    """One session and its pppd."""
 
     call: PppCall
     peer_session_id: int
-    kernel: PppoxSession
     pppd: Pppd
     ppp: PppState = field(default_factory=PppState)
     task: asyncio.Task[None] | None = None
@@ -51,7 +50,7 @@ class Session:
 
 
 class Sessions:
-    """Opens and closes kernel tunnels and sessions, each session with a pppd.
+    """Opens sessions in the tunnels of a data plane, each with a pppd, and ends them.
 
     ``on_notice`` hears of a session's PPP going up and down, ``on_end`` when its pppd, its
     interface and its socket are gone.
@@ -61,6 +60,7 @@ class Sessions:
         self,
         *,
         loop: asyncio.AbstractEventLoop,
+        plane: PppoxDataPlane,
         home: PppHome,
         pppd: Path,
         settings: PppSettings,
@@ -71,6 +71,7 @@ class Sessions:
         on_end: Callable[[Session, PppExit], None],
     ) -> None:
         self._loop = loop
+        self._plane = plane
         self._home = home
         self._pppd = pppd
         self._settings = settings
@@ -79,20 +80,10 @@ class Sessions:
         self._log = log
         self._on_notice = on_notice
         self._on_end = on_end
-        self._tunnels: dict[int, PppoxTunnel] = {}
         self._sessions: dict[tuple[int, int], Session] = {}
         self._events = home.open_events()
         self._unread = b""
         loop.add_reader(self._events, self._read_notices)
-
-    def open_tunnel(self, local_tunnel_id: int, peer_tunnel_id: int, udp: socket.socket) -> None:
-        """Tell the driver of a tunnel, by its connected UDP socket; raises KernelError."""
-        if local_tunnel_id not in self._tunnels:
-            self._tunnels[local_tunnel_id] = PppoxTunnel(udp, local_tunnel_id, peer_tunnel_id)
-
-    def tunnel(self, local_tunnel_id: int) -> PppoxTunnel | None:
-        """Return the kernel's tunnel, or None."""
-        return self._tunnels.get(local_tunnel_id)
 
     def of_tunnel(self, local_tunnel_id: int) -> list[Session]:
         """Return the tunnel's sessions that are not gone yet."""
@@ -112,25 +103,24 @@ class Sessions:
         Asking for the channel at once makes the kernel queue what the peer sends before pppd
         is there (32 frames); without a channel it would go to the socket, where nobody reads.
         """
-        tunnel = self._tunnels.get(call.local_tunnel_id)
-        if tunnel is None:
-            raise L2tpError(f"tunnel {call.local_tunnel_id} is not open in the kernel")
-        kernel = tunnel.open_session(call.local_session_id, peer_session_id, self._options)
+        ids = call.local_tunnel_id, call.local_session_id
+        self._plane.create_session(*ids, peer_session_id, self._options)
         try:
+            kernel = self._plane.session(*ids)
             kernel.channel()
             text = render_options(self._settings, call, kernel.fileno())
             options = self._home.write_options(call.session, text)
         except BaseException:
-            tunnel.close_session(call.local_session_id)
+            self._plane.close_session(*ids)
             raise
         pppd = Pppd(
             self._pppd,
             on_line=lambda line: self._log_line(session, line),
             on_exit=lambda end: self._ended(session, end),
         )
-        session = Session(call, peer_session_id, kernel, pppd)
-        self._sessions[call.local_tunnel_id, call.local_session_id] = session
-        session.task = self._loop.create_task(self._run(session, options))
+        session = Session(call, peer_session_id, pppd)
+        self._sessions[ids] = session
+        session.task = self._loop.create_task(self._run(session, options, kernel.fileno()))
         return session
 
     def end(self, session: Session) -> None:
@@ -139,24 +129,17 @@ class Sessions:
             session.pppd.terminate()
             session.killer = self._loop.call_later(self._grace_s, session.pppd.kill)
 
-    def close_tunnel(self, local_tunnel_id: int) -> None:
-        """Close the management socket of a tunnel whose sessions are gone."""
-        tunnel = self._tunnels.pop(local_tunnel_id, None)
-        if tunnel is not None:
-            tunnel.close()
-
-    def close(self) -> None:
-        """Kill what still runs and close every socket."""
-        self._loop.remove_reader(self._events)
-        os.close(self._events)
+    async def close(self) -> None:
+        """Kill the pppds that still run, and wait until the kernel has taken their interfaces."""
         for session in self:
             session.pppd.kill()
-        for local_tunnel_id in tuple(self._tunnels):
-            self.close_tunnel(local_tunnel_id)
+        await asyncio.gather(*(session.task for session in self if session.task))
+        self._loop.remove_reader(self._events)
+        os.close(self._events)
 
-    async def _run(self, session: Session, options: Path) -> None:
+    async def _run(self, session: Session, options: Path, session_fd: int) -> None:
         try:
-            await session.pppd.run(options, session.kernel.fileno())
+            await session.pppd.run(options, session_fd)
         except L2tpError as error:
             self._log_line(session, str(error))
             self._ended(session, PppExit(-1, str(error), CallResult.GENERAL_ERROR))
@@ -168,9 +151,9 @@ class Sessions:
         if session.killer is not None:
             session.killer.cancel()
         self._home.remove_options(session.call.session)
-        if tunnel := self._tunnels.get(session.local_tunnel_id):
-            tunnel.close_session(session.local_session_id)
-        del self._sessions[session.local_tunnel_id, session.local_session_id]
+        ids = session.local_tunnel_id, session.local_session_id
+        self._plane.close_session(*ids)
+        del self._sessions[ids]
         self._log.write(
             "PppExited",
             local_tunnel_id=session.local_tunnel_id,

@@ -1,0 +1,89 @@
+"""What can be asked of a daemon through its control socket, and its orderly end."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from l2tp.control_server import Operation, RequestError
+from l2tp.errors import SHUTDOWN
+from l2tp.report import status
+
+if TYPE_CHECKING:
+    from l2tp.daemon import Daemon
+
+
+class Operations:
+    """The control socket's operations on one daemon."""
+
+    def __init__(self, daemon: Daemon) -> None:
+        self._daemon = daemon
+
+    def table(self) -> dict[str, Operation]:
+        """Return the operations by the names that requests use."""
+        return {
+            "status": self._status,
+            "call": self._call,
+            "hangup": self._hangup,
+            "stop": self._stop,
+        }
+
+    async def _status(self, _: Mapping[str, Any]) -> object:
+        return status(self._daemon)
+
+    async def _call(self, arguments: Mapping[str, Any]) -> object:
+        local_tunnel_id, local_session_id = self._daemon.role.place_call(arguments)
+        self._daemon.transact()
+        return {"local_tunnel_id": local_tunnel_id, "local_session_id": local_session_id}
+
+    async def _hangup(self, arguments: Mapping[str, Any]) -> object:
+        tunnel = self._daemon.view.tunnels.get(_id(arguments, "local_tunnel_id") or 0)
+        if tunnel is None:
+            ids = ", ".join(str(number) for number in self._daemon.view.tunnels) or "none"
+            raise RequestError(f"there is no tunnel of that local_tunnel_id; there are: {ids}")
+        local_session_id = _id(arguments, "local_session_id")
+        if local_session_id is None:
+            await self._close_tunnel(tunnel.local_tunnel_id)
+        elif local_session_id in tunnel.sessions:
+            self._daemon.session_events.hang_up(tunnel.local_tunnel_id, local_session_id)
+            await self._daemon.until(lambda: local_session_id not in tunnel.sessions)
+        else:
+            ids = ", ".join(str(number) for number in tunnel.sessions) or "none"
+            raise RequestError(f"there is no session of that local_session_id; there are: {ids}")
+        return None
+
+    async def _close_tunnel(self, local_tunnel_id: int) -> None:
+        for session in self._daemon.sessions.of_tunnel(local_tunnel_id):
+            self._daemon.session_events.hang_up(local_tunnel_id, session.local_session_id)
+        await self._daemon.until(lambda: not self._daemon.sessions.of_tunnel(local_tunnel_id))
+        self._daemon.endpoint.close_tunnel(local_tunnel_id, self._daemon.now(), SHUTDOWN)
+        self._daemon.transact()
+
+    async def _stop(self, _: Mapping[str, Any]) -> object:
+        asyncio.get_running_loop().call_soon(self._daemon.stop)
+        return None
+
+    async def tear_down(self) -> None:
+        """Hang up everything, say StopCCN, wait for its acknowledgement, end."""
+        started = time.monotonic_ns()
+        open_tunnels = [
+            one for one, tunnel in self._daemon.view.tunnels.items() if tunnel.state != "closed"
+        ]
+        try:
+            async with asyncio.timeout(self._daemon.config.stop_timeout_s):
+                await asyncio.gather(*map(self._close_tunnel, open_tunnels))
+                await self._daemon.until(
+                    lambda: not any(map(self._daemon.endpoint.has_unacknowledged, open_tunnels))
+                )
+        except TimeoutError:
+            self._daemon.log.write("StopTimedOut", timeout_s=self._daemon.config.stop_timeout_s)
+        self._daemon.log.write("Stopping", duration_ns=time.monotonic_ns() - started)
+
+
+def _id(arguments: Mapping[str, Any], name: str) -> int | None:
+    value = arguments.get(name)
+    if value is None or isinstance(value, int):
+        return value
+    raise RequestError(f"{name} must be a number, not {value!r}")

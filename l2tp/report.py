@@ -1,0 +1,89 @@
+"""The answer to "status": what the events told, what PPP is doing, what the kernel counted."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from typing import TYPE_CHECKING, Any, Final
+
+from l2tp.errors import KernelError
+
+if TYPE_CHECKING:
+    from l2tp.daemon import Daemon
+    from l2tp.ppp.sessions import Session
+    from l2tp.view import SessionView, TunnelView
+
+VERSION: Final = "0.1.0"
+
+
+def status(daemon: Daemon) -> dict[str, Any]:
+    """Describe a daemon, its tunnels and their sessions, as plain data."""
+    config = daemon.config
+    return {
+        "role": config.role,
+        "host_name": config.endpoint.host_name,
+        "pid": os.getpid(),
+        "version": VERSION,
+        "address": str(config.lns.listen if config.lns else config.tunnels[0].local),
+        "tunnels": [_tunnel(daemon, tunnel) for tunnel in daemon.view.tunnels.values()],
+        "dropped": {str(reason): count for reason, count in daemon.endpoint.dropped.items()},
+    }
+
+
+def _tunnel(daemon: Daemon, tunnel: TunnelView) -> dict[str, Any]:
+    udp = daemon.sockets.find(tunnel.local_tunnel_id)
+    return {
+        "local_tunnel_id": tunnel.local_tunnel_id,
+        "peer_tunnel_id": tunnel.peer_tunnel_id,
+        "state": tunnel.state,
+        "cause": tunnel.cause,
+        "peer_host_name": tunnel.peer_host_name,
+        "local": str(udp.local) if udp else None,
+        "peer": tunnel.peer,
+        "since_ns": tunnel.since_ns,
+        "kernel": _statistics(daemon, tunnel.local_tunnel_id),
+        "sessions": [
+            _session(daemon, tunnel.local_tunnel_id, session)
+            for session in tunnel.sessions.values()
+        ],
+    }
+
+
+def _session(daemon: Daemon, local_tunnel_id: int, view: SessionView) -> dict[str, Any]:
+    ids = local_tunnel_id, view.local_session_id
+    session = daemon.sessions.find(*ids)
+    user = session.ppp.user if session else None
+    return {
+        "local_session_id": view.local_session_id,
+        "peer_session_id": view.peer_session_id,
+        "state": view.state,
+        "user": user or daemon.role.user_of(*ids),
+        "ppp": _ppp(session, daemon.config.ppp.mtu) if session else None,
+        "kernel": _statistics(daemon, *ids),
+    }
+
+
+def _ppp(session: Session, mtu: int) -> dict[str, Any]:
+    ppp = session.ppp
+    return {
+        "phase": str(ppp.phase),
+        "pid": session.pppd.pid,
+        "interface": ppp.interface,
+        "unit": ppp.unit,
+        "local_ipv4": ppp.local_ipv4,
+        "peer_ipv4": ppp.peer_ipv4,
+        "local_ipv6": ppp.local_ipv6,
+        "peer_ipv6": ppp.peer_ipv6,
+        "mtu": mtu,
+        "ready": session.ready,
+    }
+
+
+def _statistics(
+    daemon: Daemon, local_tunnel_id: int, local_session_id: int | None = None
+) -> dict[str, int] | None:
+    """Read counters; None for what the kernel does not have (yet, or any more)."""
+    try:
+        return dataclasses.asdict(daemon.plane.statistics(local_tunnel_id, local_session_id))
+    except KernelError:
+        return None

@@ -1,0 +1,153 @@
+"""What a daemon does when a call comes, answers and goes: kernel session, pppd, network."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Final
+
+from l2tp.constants import CallResult, ErrorCode
+from l2tp.errors import HANG_UP, L2tpError, ResultCode
+from l2tp.events import CallAnswered, CallRequested, SessionClosed
+from l2tp.kernel import network
+from l2tp.ppp.exits import PppExit
+from l2tp.ppp.phases import Notice
+from l2tp.ppp.sessions import Session
+from l2tp.roles import CallRefused
+
+if TYPE_CHECKING:
+    from l2tp.daemon import Daemon
+
+_UP: Final = {"ip-up": "ipv4", "ipv6-up": "ipv6"}
+_DOWN: Final = {"ip-down": "ipv4", "ipv6-down": "ipv6"}
+
+
+class SessionEvents:
+    """Keeps kernel sessions and pppds in step with calls, in both directions."""
+
+    def __init__(self, daemon: Daemon) -> None:
+        self._daemon = daemon
+        # Sessions that the protocol has closed while their PPP was still ending.
+        self._closed: set[tuple[int, int]] = set()
+        # What the CDN is to say of sessions whose PPP we are ending.
+        self._results: dict[tuple[int, int], ResultCode] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def requested(self, event: CallRequested) -> None:
+        """Take a call, if kernel, pppd and role can; PPP may start before the ICRP arrives."""
+        ids = event.local_tunnel_id, event.local_session_id
+        refused = self._open_session(event)
+        if refused is None:
+            self._daemon.endpoint.accept_call(*ids, self._daemon.now())
+        else:
+            self._daemon.endpoint.reject_call(*ids, self._daemon.now(), refused)
+
+    def answered(self, event: CallAnswered) -> None:
+        """Start PPP on a call that the LNS took."""
+        refused = self._open_session(event)
+        if refused is not None:
+            ids = event.local_tunnel_id, event.local_session_id
+            self._daemon.endpoint.hang_up(*ids, self._daemon.now(), refused)
+
+    def _open_session(self, event: CallRequested | CallAnswered) -> ResultCode | None:
+        """Open the kernel's session and start pppd; returns what to refuse the call with."""
+        if self._daemon.stopping:
+            return HANG_UP
+        try:
+            call = self._daemon.role.plan_call(event)
+            self._daemon.sessions.open(call, event.peer_session_id)
+        except L2tpError as error:
+            self._daemon.log.write(
+                "DataPlaneFailed",
+                local_tunnel_id=event.local_tunnel_id,
+                local_session_id=event.local_session_id,
+                cause=str(error),
+            )
+            if isinstance(error, CallRefused):
+                return error.result
+            code = ErrorCode.INSUFFICIENT_RESOURCES
+            return ResultCode(CallResult.GENERAL_ERROR, code, "no data plane")
+        return None
+
+    def closed(self, event: SessionClosed) -> None:
+        """End the PPP of a session that the control connection closed."""
+        key = event.local_tunnel_id, event.local_session_id
+        session = self._daemon.sessions.find(*key)
+        if session is None:
+            self._forget(*key)
+        else:
+            self._closed.add(key)
+            self._daemon.sessions.end(session)
+
+    def ppp_ended(self, session: Session, end: PppExit) -> None:
+        """Tell the peer that PPP is over, unless it said so first."""
+        key = session.local_tunnel_id, session.local_session_id
+        if key in self._closed:
+            self._closed.discard(key)
+            self._forget(*key)
+            self._daemon.tunnel_events.retire(session.local_tunnel_id)
+        else:
+            result = self._results.pop(key, None) or end.result_code()
+            self._daemon.endpoint.hang_up(*key, self._daemon.now(), result)
+        self._daemon.transact()
+
+    def _forget(self, local_tunnel_id: int, local_session_id: int) -> None:
+        self._results.pop((local_tunnel_id, local_session_id), None)
+        self._daemon.role.forget_session(local_tunnel_id, local_session_id)
+        self._daemon.view.forget_session(local_tunnel_id, local_session_id)
+
+    def ppp_noticed(self, session: Session, notice: Notice) -> None:
+        """Log what pppd's scripts say, and set the network up behind what came up."""
+        ids = {
+            "local_tunnel_id": session.local_tunnel_id,
+            "local_session_id": session.local_session_id,
+        }
+        ppp = session.ppp
+        if (family := _UP.get(notice.script)) is not None:
+            self._daemon.log.write(
+                "PppUp",
+                **ids,
+                family=family,
+                interface=ppp.interface,
+                user=ppp.user,
+                local=getattr(ppp, f"local_{family}"),
+                peer=getattr(ppp, f"peer_{family}"),
+            )
+            task = asyncio.get_running_loop().create_task(self._set_network(session, family))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+        elif (family := _DOWN.get(notice.script)) is not None:
+            self._daemon.log.write("PppDown", **ids, family=family, interface=ppp.interface)
+        else:
+            self._daemon.log.write(
+                "PppAuthenticated", **ids, user=ppp.user, interface=ppp.interface
+            )
+
+    async def _set_network(self, session: Session, family: str) -> None:
+        """Install a session's addresses and routes; it is ready when all families have them."""
+        ids = {
+            "local_tunnel_id": session.local_tunnel_id,
+            "local_session_id": session.local_session_id,
+        }
+        commands = self._daemon.role.network_commands(session, family)
+        try:
+            await network.apply(commands)
+        except L2tpError as error:
+            self._daemon.log.write("NetworkFailed", **ids, family=family, cause=str(error))
+            return
+        if commands:
+            self._daemon.log.write("NetworkSet", **ids, family=family, commands=commands)
+        session.families.add(family)
+        wanted = {"ipv4", "ipv6"} if self._daemon.config.ppp.ipv6 else {"ipv4"}
+        if session.families >= wanted and not session.ready:
+            session.ready = True
+            self._daemon.log.write("SessionReady", **ids, interface=session.ppp.interface)
+
+    def hang_up(self, local_tunnel_id: int, local_session_id: int) -> None:
+        """End PPP first, so that its farewell still has a session to travel in; then the CDN."""
+        session = self._daemon.sessions.find(local_tunnel_id, local_session_id)
+        if session is None:
+            self._daemon.endpoint.hang_up(local_tunnel_id, local_session_id, self._daemon.now())
+            self._daemon.transact()
+        else:
+            self._results.setdefault((local_tunnel_id, local_session_id), HANG_UP)
+            self._daemon.sessions.end(session)
