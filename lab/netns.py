@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -29,6 +29,7 @@ from lab.names import (
     taken,
 )
 from lab.namespaces import in_netns
+from lab.pace import scaled
 from lab.plan import (
     Address,
     File,
@@ -57,9 +58,9 @@ BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
 class KernelWorld:
-    """This kernel. ``patience_s`` is how long processes may take to end."""
+    """This kernel. ``patience_s`` is how long processes may take to end; by default it scales."""
 
-    def __init__(self, *, patience_s: float = PATIENCE_S) -> None:
+    def __init__(self, *, patience_s: float | None = None) -> None:
         self._patience_s = patience_s
         self._files: dict[str, int] = {}
         self._handles: dict[str, int] = {}
@@ -175,12 +176,19 @@ class KernelWorld:
             ),
         ]
 
+    def _end(self, processes: Collection[Running]) -> list[Running]:
+        if not processes:
+            return []
+        patience_s = scaled(PATIENCE_S) if self._patience_s is None else self._patience_s
+        return stop_processes(processes, patience_s=patience_s)
+
     def _stop(self, entries: Sequence[Entry], run: str, same_boot: bool) -> list[Removal]:
         if not same_boot:
             return [Removal(entry, ABSENT) for entry in entries]
         known = {e.number: _running(e) for e in entries if "pid" in e.identity}
-        stuck = stop_processes(known.values(), patience_s=self._patience_s)
-        stuck += stop_processes(marked_processes(run), patience_s=self._patience_s)
+        stuck = self._end(known.values())
+        # What ours have left behind, and what was started just before a kill.
+        stuck += self._end(marked_processes(run))
         notes = {
             p: f"process {p.pid} does not end, even by SIGKILL: see its stack in "
             f"/proc/{p.pid}/stack, then bring the lab down again"

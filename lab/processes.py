@@ -25,8 +25,9 @@ from lab.spawn import spawn
 MARK = "L2TP_LAB_RUN"
 """The environment variable that every process of a lab carries."""
 
-PATIENCE_S = 5.0
-"""How long a process may take to end after SIGTERM, before the machine's slowness is counted in."""
+PATIENCE_S = 12.0
+"""How long a process may take to end after SIGTERM on an ordinary box: longer than a daemon takes
+at most to say goodbye to its peers."""
 
 PROC = Path("/proc")
 

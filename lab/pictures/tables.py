@@ -21,7 +21,7 @@ SESSION_HEADS = (
 )
 
 
-def draw_tables(live: Mapping[str, Status], *, ascii_only: bool = False) -> str:
+def tunnel_table(live: Mapping[str, Status], *, ascii_only: bool = False) -> str:
     """Write a table of tunnels and one of sessions; ``live`` maps node to status."""
     tunnels = [row for node, status in live.items() for row in _tunnel_rows(node, status)]
     sessions = [row for node, status in live.items() for row in _session_rows(node, status)]

@@ -3,12 +3,34 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from lab.pictures.canvas import Canvas, to_ascii
-from lab.pictures.scene import Box, Pipe, Plug, Scene, Strand, Wire, short_address
+from lab.pictures.scene import (
+    Box,
+    Pipe,
+    Plug,
+    Scene,
+    Status,
+    Strand,
+    Wire,
+    make_scene,
+    short_address,
+)
+from lab.topology import Topology
 
 WIDTH = 79
+
+
+def draw(
+    topology: Topology,
+    live: Mapping[str, Status] | None = None,
+    *,
+    width: int = WIDTH,
+    ascii_only: bool = False,
+) -> str:
+    """Draw a topology, with what the daemons' ``status`` (by node) says of it now."""
+    return draw_text(make_scene(topology, live), width=width, ascii_only=ascii_only)
 
 
 def draw_text(scene: Scene, *, width: int = WIDTH, ascii_only: bool = False) -> str:

@@ -11,7 +11,7 @@ import pytest
 
 from lab.pictures.canvas import Canvas, to_ascii
 from lab.pictures.scene import make_scene, short_address
-from lab.pictures.tables import count_text, draw_tables
+from lab.pictures.tables import count_text, tunnel_table
 from lab.pictures.topology import draw_text
 from lab.pictures.topology_svg import draw_svg
 from lab.topology import load_topology
@@ -155,13 +155,13 @@ def test_live_sessions_are_found_by_user_whatever_their_order() -> None:
 
 @pytest.mark.parametrize("live", [DEFAULT, TWO, {}, {"lac": {"tunnels": []}}])
 def test_tables_stay_below_80_columns(live: dict[str, Any]) -> None:
-    text = draw_tables(live)
+    text = tunnel_table(live)
     assert max(map(len, text.splitlines())) < 80
-    assert draw_tables(live, ascii_only=True).isascii()
+    assert tunnel_table(live, ascii_only=True).isascii()
 
 
 def test_tables_are_golden() -> None:
-    check_golden("tables.txt", draw_tables(TWO))
+    check_golden("tables.txt", tunnel_table(TWO))
 
 
 def test_a_table_gives_way_where_words_are_long() -> None:
@@ -169,7 +169,7 @@ def test_a_table_gives_way_where_words_are_long() -> None:
     long["a-long-node-name"]["tunnels"][0]["sessions"] = [
         session(65535, 65535, "somebody@a.very.long.realm.example", interface="ppp1234567")
     ]
-    assert max(map(len, draw_tables(long).splitlines())) < 80
+    assert max(map(len, tunnel_table(long).splitlines())) < 80
 
 
 @pytest.mark.parametrize(
