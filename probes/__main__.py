@@ -22,7 +22,14 @@ PASSED, FAILED, USAGE, CANNOT_RUN = 0, 1, 2, 4
 def _serve(options: argparse.Namespace) -> int:
     from probes.server import Server
 
-    Server(_tracer(options), options.socket).run()
+    tracer = _tracer(options)
+    try:
+        server = Server(tracer, options.socket)
+    except ProbeError:
+        tracer.close()
+        raise
+    _log(f"answering at {options.socket}")
+    server.run()
     return PASSED
 
 

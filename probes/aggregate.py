@@ -4,38 +4,39 @@ import struct
 import sys
 from collections.abc import Iterable, Sequence
 
-from probes.events import FIGURE, FIGURE_KEY, LATENCY_SLOTS, Loss
+from probes.events import FIGURE, FIGURE_KEY, FIGURE_LAST_SEEN, LATENCY_SLOTS, Loss
 from probes.snapshot import FigureRow
 
 _U64 = struct.Struct("=Q")
 
 
-def sum_of_cpus(value: bytes, words: int) -> tuple[int, ...]:
-    """Add up the values that each CPU has, word for word.
+def per_cpu(value: bytes, words: int) -> list[tuple[int, ...]]:
+    """Split what a lookup in a per-CPU map gives: words 64-bit words for each CPU.
 
-    value: as a lookup in a per-CPU map gives it: words 64-bit words for each CPU.
     Raises ValueError when value is not a whole number of such values.
     """
     size = words * _U64.size
     if not value or len(value) % size:
         raise ValueError(f"{len(value)} bytes are not a whole number of {size}")
-    each = struct.Struct(f"={words}Q").iter_unpack(value)
-    return tuple(map(sum, zip(*each, strict=True)))
+    return list(struct.Struct(f"={words}Q").iter_unpack(value))
 
 
 def figure_row(key: bytes, value: bytes) -> FigureRow:
     """Make one row of an entry of the map `figures` (struct figure_key, struct figure)."""
-    netns, tunnel_id, session_id, version = FIGURE_KEY.unpack(key)
-    words = sum_of_cpus(value, FIGURE.size // _U64.size)
+    netns_cookie, netns, tunnel_id, session_id, version = FIGURE_KEY.unpack(key)
+    columns = list(zip(*per_cpu(value, FIGURE.size // _U64.size), strict=True))
+    words = [sum(column) for column in columns]
     control_consumed, control_passed_up, data_consumed, data_passed_up = words[0:4]
     control_bytes, data_bytes = words[4] + words[5], words[6] + words[7]
-    histogram = list(words[9:])
+    latency_ns_total, *histogram = words[FIGURE_LAST_SEEN + 1 :]
     return FigureRow(
         netns=netns,
+        netns_cookie=netns_cookie,
         tunnel_id=tunnel_id,
         session_id=session_id,
         version=version,
         direction="rx",
+        last_seen_ns=max(columns[FIGURE_LAST_SEEN]),
         packets=sum(words[0:4]),
         bytes=control_bytes + data_bytes,
         control_packets=control_consumed + control_passed_up,
@@ -47,7 +48,7 @@ def figure_row(key: bytes, value: bytes) -> FigureRow:
         data_consumed=data_consumed,
         data_passed_up=data_passed_up,
         latency_packets=sum(histogram),
-        latency_ns_total=words[8],
+        latency_ns_total=latency_ns_total,
         latency_ns_log2=histogram,
         latency_ns_p50=percentile(histogram, 50),
         latency_ns_p90=percentile(histogram, 90),
@@ -56,17 +57,30 @@ def figure_row(key: bytes, value: bytes) -> FigureRow:
 
 
 def figure_rows(entries: Iterable[tuple[bytes, bytes]]) -> list[FigureRow]:
-    """Make the rows of the map `figures`, ordered by netns, tunnel and session."""
+    """Make the rows of the map `figures`, in the order that Snapshot promises."""
+    rows = [figure_row(key, value) for key, value in entries]
+    heard: dict[int, int] = {}
+    for row in rows:
+        cookie = row["netns_cookie"]
+        heard[cookie] = max(heard.get(cookie, 0), row["last_seen_ns"])
     return sorted(
-        (figure_row(key, value) for key, value in entries),
-        key=lambda row: (row["netns"], row["tunnel_id"], row["session_id"], row["version"]),
+        rows,
+        key=lambda row: (
+            row["netns"],
+            heard[row["netns_cookie"]],
+            row["netns_cookie"],
+            row["tunnel_id"],
+            row["session_id"],
+            row["version"],
+        ),
     )
 
 
 def loss_counts(entries: Iterable[tuple[bytes, bytes]]) -> dict[str, int]:
     """Name the counts of the map `losses` (an array indexed by enum loss)."""
     by_index = {
-        int.from_bytes(key, sys.byteorder): sum_of_cpus(value, 1)[0] for key, value in entries
+        int.from_bytes(key, sys.byteorder): sum(cpu[0] for cpu in per_cpu(value, 1))
+        for key, value in entries
     }
     return {loss.name.lower(): by_index.get(loss, 0) for loss in Loss}
 

@@ -7,15 +7,17 @@ _Static_assert refuses a program whose structures differ.
 import enum
 import struct
 
-# struct figure_key { u32 netns, tunnel_id, session_id, version; }
-FIGURE_KEY = struct.Struct("=4I")
+# struct figure_key { u64 netns_cookie; u32 netns, tunnel_id, session_id, version; }
+FIGURE_KEY = struct.Struct("=Q4I")
 
 # How many powers of two of nanoseconds the latency histogram tells apart; the last takes the rest.
 LATENCY_SLOTS = 32
 
-# struct figure { u64 packets[2][2], bytes[2][2], latency_ns_total, latency_ns_log2[]; }
-FIGURE_WORDS = 4 + 4 + 1 + LATENCY_SLOTS
-FIGURE = struct.Struct(f"={FIGURE_WORDS}Q")
+# struct figure { u64 packets[2][2], bytes[2][2], last_seen_ns, latency_ns_total,
+#                 latency_ns_log2[]; }
+# All are sums over the CPUs, but the word at FIGURE_LAST_SEEN, of which the largest counts.
+FIGURE_LAST_SEEN = 8
+FIGURE = struct.Struct(f"={FIGURE_LAST_SEEN + 2 + LATENCY_SLOTS}Q")
 
 
 class Loss(enum.IntEnum):

@@ -8,7 +8,7 @@ earlier can be loaded without the compiler (bytecode.py, cache.py).
 import contextlib
 import ctypes
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -84,7 +84,7 @@ class Bcc:
             def _trace_autoload(self) -> None:
                 pass
 
-        built = Unattached(text=source, cflags=flags)
+        built = Unattached(text=source.encode(), cflags=flags)
         try:
             maps = tuple(self._maps(built.module))
             by_fd = {
@@ -119,10 +119,12 @@ class Bcc:
 class Loaded:
     """The maps of an object in the kernel, and the programs of it that are attached.
 
+    room: how many entries a map gets, where not as many as it was compiled with.
     Everything ends with close(), and with the process at the latest.
+    Raises AttachError when a map cannot be made.
     """
 
-    def __init__(self, bcc: Bcc, bytecode: Bytecode) -> None:
+    def __init__(self, bcc: Bcc, bytecode: Bytecode, room: Mapping[str, int]) -> None:
         self._library = bcc.library
         self._bytecode = bytecode
         self._maps = {spec.name: spec for spec in bytecode.maps}
@@ -130,18 +132,20 @@ class Loaded:
         self._attached: list[tuple[int, int, bytes | None]] = []
         try:
             for spec in bytecode.maps:
-                self._map_fds[spec.name] = self._create_map(spec)
+                self._map_fds[spec.name] = self._create_map(
+                    spec, room.get(spec.name, spec.max_entries)
+                )
         except AttachError:
             self.close()
             raise
 
-    def _create_map(self, spec: MapSpec) -> int:
+    def _create_map(self, spec: MapSpec, max_entries: int) -> int:
         fd: int = self._library.bcc_create_map(
             spec.type,
             spec.name.encode(),
             spec.key_size,
             spec.value_size,
-            spec.max_entries,
+            max_entries,
             spec.flags,
         )
         if fd < 0:

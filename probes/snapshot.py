@@ -29,7 +29,10 @@ class HookState(TypedDict):
 class FigureRow(TypedDict):
     """What reached the driver for one session, in one network namespace.
 
-    netns: inode number. session_id 0 holds the tunnel's own control messages.
+    netns: inode number, which a later namespace can be given again.
+    netns_cookie: tells the two apart (SO_NETNS_COOKIE).
+    session_id 0 holds the tunnel's own control messages.
+    last_seen_ns: CLOCK_MONOTONIC of the last datagram.
     version: of L2TP; 0 when the header was cut short or could not be read.
     consumed, passed_up: packets for which the driver's hook returned 0 and 1.
     data_passed_up: data for a session that the driver does not know.
@@ -38,10 +41,12 @@ class FigureRow(TypedDict):
     """
 
     netns: int
+    netns_cookie: int
     tunnel_id: int
     session_id: int
     version: int
     direction: str
+    last_seen_ns: int
     packets: int
     bytes: int
     control_packets: int
@@ -65,6 +70,8 @@ class Snapshot(TypedDict):
 
     lost_events: how much the probes know that they did not see or could not
     place, the sum of losses and of the hooks' missed runs.
+    figures: ordered by netns, tunnel and session; where a netns number was used
+    again, the namespace that was heard of last comes last.
     time_ns: CLOCK_MONOTONIC, as the kernel's own probes measure.
     """
 

@@ -135,6 +135,7 @@ RECEIVE = Program(
         ("sk_buff", "data"),
         ("sock_common", "skc_net"),
         ("net", "ns"),
+        ("net", "net_cookie"),
         ("ns_common", "inum"),
     ),
 )

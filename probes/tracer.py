@@ -77,9 +77,8 @@ class Tracer:
         flags = [
             *offset_flags(Btf.of_kernel().offsets(program.offsets)),
             *compiler_flags(),
-            f"-DMAX_FIGURES={_fitting(max_figures)}",
-            f"-DMAX_WAITING={MAX_WAITING}",
         ]
+        self._room = {"figures": _fitting(max_figures), "waiting": MAX_WAITING}
         self._bcc = Bcc()
         self._attempts: list[Attempt] = []
         self._chosen = self._choose(styles, flags, cache_folder)
@@ -116,7 +115,7 @@ class Tracer:
         attempt = Attempt(style)
         bytecode = self._bytecode(style, flags, folder)
         try:
-            attempt.loaded = Loaded(self._bcc, bytecode)
+            attempt.loaded = Loaded(self._bcc, bytecode, self._room)
         except AttachError as error:
             attempt.reasons = {hook.name: str(error) for hook in self._program.hooks}
         else:

@@ -19,10 +19,11 @@
 
 /* probes/events.py: FigureKey. Host byte order. */
 struct figure_key {
-    u32 netns;      /* inode number */
-    u32 tunnel_id;  /* as in the received header: the id that this end chose */
-    u32 session_id; /* 0 in control messages of the tunnel itself */
-    u32 version;    /* 2 or 3; 0 = the header is cut short */
+    u64 netns_cookie; /* unlike the inode number, never used again */
+    u32 netns;        /* inode number */
+    u32 tunnel_id;    /* as in the received header: the id that this end chose */
+    u32 session_id;   /* 0 in control messages of the tunnel itself */
+    u32 version;      /* 2 or 3; 0 = the header is cut short */
 };
 
 enum kind { CONTROL, DATA };
@@ -32,6 +33,7 @@ enum verdict { CONSUMED, PASSED_UP };
 struct figure {
     u64 packets[2][2]; /* [kind][verdict] */
     u64 bytes[2][2];
+    u64 last_seen_ns; /* the largest of all CPUs counts, not the sum */
     u64 latency_ns_total;
     u64 latency_ns_log2[LATENCY_SLOTS]; /* slot n: 2^n <= latency < 2^(n+1); the last: and above */
 };
@@ -40,7 +42,8 @@ _Static_assert(sizeof(struct figure_key) == SIZEOF_FIGURE_KEY, "events.FIGURE_KE
 _Static_assert(sizeof(struct figure) == SIZEOF_FIGURE, "events.FIGURE differs");
 _Static_assert(LOSSES == LOSS_COUNT, "events.Loss differs");
 
-BPF_TABLE("percpu_hash", struct figure_key, struct figure, figures, MAX_FIGURES);
+/* How many entries the two large tables have is the loader's to say: 1 is only for bcc. */
+BPF_TABLE("percpu_hash", struct figure_key, struct figure, figures, 1);
 
 /* A figure of zeros to begin with: too large for the stack of a program. */
 BPF_PERCPU_ARRAY(nothing, struct figure, 1);
@@ -70,7 +73,7 @@ struct waiting {
     struct figure_key key;
 };
 
-BPF_TABLE("lru_hash", u64, struct waiting, waiting, MAX_WAITING);
+BPF_TABLE("lru_hash", u64, struct waiting, waiting, 1);
 
 INLINE struct in_hook *this_cpu(void)
 {
@@ -145,6 +148,7 @@ INLINE int hook_entered(void *sk, void *skb)
     __builtin_memset(now, 0, sizeof(*now));
     now->skb = (u64)skb;
     net = READ_KERNEL(void *, sk, OFFSET_SOCK_COMMON_SKC_NET);
+    now->key.netns_cookie = READ_KERNEL(u64, net, OFFSET_NET_NET_COOKIE);
     now->key.netns = READ_KERNEL(u32, net, OFFSET_NET_NS + OFFSET_NS_COMMON_INUM);
     note_datagram(now, skb);
     now->active = 1;
@@ -225,6 +229,7 @@ INLINE int hook_returned(int passed_up)
     }
     figure->packets[kind][verdict] += 1;
     figure->bytes[kind][verdict] += now->bytes;
+    figure->last_seen_ns = now->entered_ns;
     if (now->latency_ns) {
         add_latency(figure, now->latency_ns);
     } else if (kind == DATA && verdict == CONSUMED) {

@@ -1,0 +1,141 @@
+"""The tracer as a process: ready, asked, stopped, killed."""
+
+import json
+import os
+import signal
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from probes.client import TraceClient
+from probes.errors import ProbeError
+
+pytestmark = pytest.mark.kernel
+
+DEADLINE_S = 120
+
+
+class Served:
+    """A tracer process and what it has logged."""
+
+    def __init__(self, path: Path, style: str) -> None:
+        self.path = path
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "probes", "serve", "--socket", str(path), "--style", style],
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def await_ready(self) -> None:
+        """Read its log up to the line that says so."""
+        assert self.process.stderr is not None
+        log = []
+        for line in self.process.stderr:
+            log.append(line)
+            if "answering" in line:
+                return
+        pytest.fail(f"the tracer ended: {''.join(log)}")
+
+    def await_end(self) -> int:
+        """Wait for its end; gives the exit code."""
+        return self.process.wait(DEADLINE_S)
+
+
+@pytest.fixture(params=["fentry", "kprobe"])
+def served(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Served]:
+    served = Served(tmp_path / "trace.sock", request.param)
+    served.await_ready()
+    yield served
+    if served.process.poll() is None:
+        served.process.kill()
+    served.await_end()
+    assert served.process.stderr is not None
+    served.process.stderr.close()
+
+
+def leftover_kprobes(pid: int) -> list[str]:
+    events = Path("/sys/kernel/tracing/kprobe_events").read_text().splitlines()
+    return [line for line in events if f"bcc_{pid}" in line]
+
+
+def test_answers_and_ends_cleanly_with_sigterm(served: Served) -> None:
+    assert stat.S_IMODE(served.path.stat().st_mode) == 0o600
+    with TraceClient(served.path, DEADLINE_S) as client:
+        first, second = client.snapshot(), client.snapshot()
+    assert all(hook["attached"] for hook in first["hooks"])
+    assert first["lost_events"] == 0
+    assert second["time_ns"] > first["time_ns"]
+    served.process.send_signal(signal.SIGTERM)
+    assert served.await_end() == 0
+    assert not served.path.exists()
+    assert leftover_kprobes(served.process.pid) == []
+
+
+def test_stop_returns_when_the_tracer_has_detached(served: Served) -> None:
+    TraceClient(served.path, DEADLINE_S).stop()
+    assert not served.path.exists()
+    assert served.await_end() == 0
+    with pytest.raises(ProbeError, match="cannot be reached"):
+        TraceClient(served.path).snapshot()
+
+
+def test_a_killed_tracer_leaves_nothing_but_a_socket_that_the_next_replaces(
+    served: Served,
+) -> None:
+    served.process.kill()
+    assert served.await_end() == -signal.SIGKILL
+    assert leftover_kprobes(served.process.pid) == []
+    following = Served(served.path, "fentry")
+    try:
+        following.await_ready()
+        with TraceClient(served.path, DEADLINE_S) as client:
+            assert client.snapshot()["lost_events"] == 0
+        second = subprocess.run(
+            [sys.executable, "-m", "probes", "serve", "--socket", str(served.path)],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=DEADLINE_S,
+        )
+        assert second.returncode == 1
+        assert "another tracer answers" in second.stderr
+        assert "Traceback" not in second.stderr
+    finally:
+        following.process.terminate()
+        assert following.await_end() == 0
+
+
+def test_features_says_yes_to_all_that_this_kernel_offers() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "probes", "features", "--json"],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=DEADLINE_S,
+    )
+    answer = json.loads(done.stdout)
+    assert answer["kernel"] == os.uname().release
+    by_name = {feature["name"]: feature for feature in answer["features"]}
+    assert done.returncode == (0 if answer["usable"] else 4)
+    assert answer["usable"]
+    assert by_name["bcc"]["available"]
+    assert by_name["kprobe"]["detail"] == "proved by attaching"
+    for feature in answer["features"]:
+        assert bool(feature["reason"]) == bool(feature["cure"]) == (not feature["available"])
+
+
+def test_count_prints_one_object_a_turn() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "probes", "count", "--json", "--interval", "0.05", "--count", "2"],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=DEADLINE_S,
+    )
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    assert len(lines) == 2
+    assert all(set(line) >= {"hooks", "figures", "lost_events"} for line in lines)
