@@ -14,7 +14,7 @@ from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
-from lab.batches import run_batches
+from lab.batches import Place, run_batches
 from lab.errors import CannotRun, LabError
 from lab.names import (
     Reserved,
@@ -148,10 +148,11 @@ class KernelWorld:
 
     def _by_netns(
         self, steps: Iterable[Address | LinkUp | Route | Netem]
-    ) -> Mapping[int | None, list[Step]]:
-        groups: dict[int | None, list[Step]] = {}
+    ) -> Mapping[Place | None, list[Step]]:
+        groups: dict[Place | None, list[Step]] = {}
         for step in steps:
-            groups.setdefault(self._handle(step.netns), []).append(step)
+            place = Place(step.netns, self._handle(step.netns))
+            groups.setdefault(place, []).append(step)
         return groups
 
     def _set_sysctls(self, steps: Sequence[Sysctl]) -> None:
@@ -185,21 +186,30 @@ class KernelWorld:
     def _stop(self, entries: Sequence[Entry], run: str, same_boot: bool) -> list[Removal]:
         if not same_boot:
             return [Removal(entry, ABSENT) for entry in entries]
-        known = {e.number: _running(e) for e in entries if "pid" in e.identity}
-        stuck = self._end(known.values())
-        # What ours have left behind, and what was started just before a kill.
-        stuck += self._end(marked_processes(run))
-        notes = {
-            p: f"process {p.pid} does not end, even by SIGKILL: see its stack in "
-            f"/proc/{p.pid}/stack, then bring the lab down again"
-            for p in stuck
-        }
+        known = {_running(entry): entry for entry in entries if "pid" in entry.identity}
+        # First those that the ledger knows, then what they left behind and what was started just
+        # before a kill.
+        stuck = {*self._end(known), *self._end(marked_processes(run))}
+        gone = [entry for entry in entries if "pid" not in entry.identity]
+        gone += [entry for process, entry in known.items() if process not in stuck]
         return [
-            Removal(e, STUCK, notes[known[e.number]])
-            if known.get(e.number) in notes
-            else Removal(e, REMOVED)
-            for e in entries
+            *(Removal(entry, REMOVED) for entry in gone),
+            *(
+                Removal(known.get(process, _unknown(process)), STUCK, _stuck(process))
+                for process in stuck
+            ),
         ]
+
+
+def _unknown(process: Running) -> Entry:
+    return Entry("", "process", {"name": f"pid {process.pid}"}, {})
+
+
+def _stuck(process: Running) -> str:
+    return (
+        f"process {process.pid} does not end, even by SIGKILL: see where it hangs in "
+        f"/proc/{process.pid}/stack, then bring the lab down again"
+    )
 
 
 def _running(entry: Entry) -> Running:
@@ -215,10 +225,11 @@ def _unlink(
     handles = {n: h for n, i in namespaces.items() if (h := open_own(n, i)) is not None}
     try:
         found = [entry for entry in entries if _has_link(entry, handles)]
-        lines: dict[int | None, list[str]] = {}
+        lines: dict[Place | None, list[str]] = {}
         for entry in found:
             line = f"link del dev {entry.step['interface']}"
-            lines.setdefault(handles[entry.step["netns"]], []).append(line)
+            place = Place(entry.step["netns"], handles[entry.step["netns"]])
+            lines.setdefault(place, []).append(line)
         run_batches("ip", lines)
     finally:
         for handle in handles.values():
