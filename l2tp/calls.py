@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from heapq import heappop, heappush
 from random import Random
 from typing import Final, Protocol
 
 from l2tp.causes import Closure
 from l2tp.constants import MAXIMUM_ID, CallResult, ErrorCode, MessageType
+from l2tp.deadlines import Deadlines
 from l2tp.errors import LocalProtocolError, MessageError, ResultCode
 from l2tp.events import Event
 from l2tp.messages import CDN, ICRP, ICRQ, OCRQ, ControlMessage
 from l2tp.parameters import CallParameters, EndpointConfig
-from l2tp.session import Session, call_from_request
+from l2tp.session import Session, call_from_request, check_call
 from l2tp.transitions import SessionInput, SessionRole, SessionState
 
 _INPUTS: Final = {
@@ -84,7 +84,7 @@ class Calls:
         self._next_serial = next_serial
         self.sessions: dict[int, Session] = {}
         self._by_peer_id: dict[int, Session] = {}
-        self._deadlines: list[tuple[float, int]] = []
+        self._deadlines: Deadlines[int] = Deadlines()
         self._waiting: list[Session] = []
 
     # What a session needs of its host.
@@ -114,8 +114,13 @@ class Calls:
     def forget(self, session: Session) -> None:
         """Drop a session that is back in idle."""
         self.sessions.pop(session.local_session_id, None)
+        self._deadlines.arm(session.local_session_id, None)
         if session.peer_session_id and self._by_peer_id.get(session.peer_session_id) is session:
             del self._by_peer_id[session.peer_session_id]
+
+    def set_up(self, session: Session) -> None:
+        """Note that a session's set-up is over."""
+        self._deadlines.arm(session.local_session_id, None)
 
     # What the endpoint's user asks for.
 
@@ -129,6 +134,7 @@ class Calls:
             )
         if call.call_serial_number is None:
             call = replace(call, call_serial_number=self._next_serial())
+        check_call(call)
         session = self._add(SessionRole.LAC_INCOMING, call, None, now)
         session.step(SessionInput.LOCAL_CALL)
         self._waiting.append(session)
@@ -192,26 +198,16 @@ class Calls:
 
     def get_timer(self) -> float | None:
         """When the next set-up is overdue; None when none is under way."""
-        deadlines = self._deadlines
-        while deadlines and not self._is_current(*deadlines[0]):
-            heappop(deadlines)
-        return deadlines[0][0] if deadlines else None
+        return self._deadlines.get_timer()
 
     def handle_timer(self, now: float) -> None:
         """End the sessions whose set-up is overdue at `now`."""
-        deadlines = self._deadlines
-        while deadlines and deadlines[0][0] <= now:
-            deadline, local_session_id = heappop(deadlines)
-            if self._is_current(deadline, local_session_id):
-                session = self.sessions[local_session_id]
-                timeout_s = self._host.config.session_setup_timeout_s
-                cause = f"call not set up in {timeout_s:g} s: still {session.state}"
-                result = ResultCode(CallResult.NOT_ESTABLISHED_IN_TIME)
-                session.step(SessionInput.SETUP_TIMEOUT, closure=Closure(result, cause))
-
-    def _is_current(self, deadline: float, local_session_id: int) -> bool:
-        session = self.sessions.get(local_session_id)
-        return session is not None and session.deadline == deadline
+        for local_session_id in self._deadlines.take_due(now):
+            session = self.sessions[local_session_id]
+            timeout_s = self._host.config.session_setup_timeout_s
+            cause = f"call not set up in {timeout_s:g} s: still {session.state}"
+            result = ResultCode(CallResult.NOT_ESTABLISHED_IN_TIME)
+            session.step(SessionInput.SETUP_TIMEOUT, closure=Closure(result, cause))
 
     def _add(
         self, role: SessionRole, call: CallParameters, peer_session_id: int | None, now: float
@@ -224,8 +220,7 @@ class Calls:
             call=call,
             peer_session_id=peer_session_id,
         )
-        session.deadline = now + self._host.config.session_setup_timeout_s
-        heappush(self._deadlines, (session.deadline, local_session_id))
+        self._deadlines.arm(local_session_id, now + self._host.config.session_setup_timeout_s)
         self.sessions[local_session_id] = session
         if peer_session_id:
             self._by_peer_id.setdefault(peer_session_id, session)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import struct
 from dataclasses import dataclass
 from typing import Any, Final
 
 from l2tp.avp import AVP_TABLE, RULES, AvpRule, RawAvp, encode_avp, split_avps
 from l2tp.constants import AvpType, ErrorCode, MessageType
-from l2tp.errors import MessageError, RemoteProtocolError
+from l2tp.errors import LocalProtocolError, MessageError, RemoteProtocolError
 from l2tp.hiding import reveal
 from l2tp.messages import MESSAGE_CLASSES, ControlMessage, UnknownMessage
 
@@ -61,7 +62,14 @@ def encode_message(message: ControlMessage) -> bytes:
         value = getattr(message, rule.field)
         if value is None or value is False:
             continue
-        parts.append(encode_avp(rule.type, rule.format.encode(value), mandatory=rule.mandatory_bit))
+        try:
+            octets = rule.format.encode(value)
+        except (struct.error, ValueError):
+            raise LocalProtocolError(
+                f"{rule.title} cannot hold {value!r}: it is {rule.format.name}",
+                section=rule.section,
+            ) from None
+        parts.append(encode_avp(rule.type, octets, mandatory=rule.mandatory_bit))
     for raw in message.unrecognized:
         parts.append(
             encode_avp(

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import random as random_module
 from collections import Counter, deque
-from heapq import heappop, heappush
 
 from l2tp.calls import choose_id
 from l2tp.codec import decode_message, peek_message_type
 from l2tp.constants import MessageType
+from l2tp.deadlines import Deadlines
 from l2tp.errors import (
     HANG_UP,
     SHUTDOWN,
@@ -22,7 +22,8 @@ from l2tp.errors import (
     MessageError,
     ResultCode,
 )
-from l2tp.events import DatagramDropped, DropReason, Event
+from l2tp.events import DatagramDropped, DropReason, Event, TunnelClosed
+from l2tp.greeting import check_config
 from l2tp.header import CONTROL_HEADER_SIZE, ControlHeader, DataHeader, decode_header
 from l2tp.parameters import Address, CallParameters, Datagram, EndpointConfig
 from l2tp.transitions import TunnelState
@@ -47,21 +48,22 @@ _ROOM_FOR_CLOSED = 2
 class Endpoint:
     """Every tunnel of one LAC or LNS, in both roles (RFC 2661 §5).
 
-    `dropped` counts the datagrams that were not used, by reason.
+    `dropped` counts the datagrams that were not used, by reason. Raises LocalProtocolError where
+    the configuration fits into no SCCRQ.
     """
 
     def __init__(self, config: EndpointConfig, *, random: random_module.Random) -> None:
+        check_config(config)
         self.config = config
         self.dropped: Counter[DropReason] = Counter()
         self._random = random
         self._serial = random.getrandbits(32)
         self._tunnels: dict[int, Tunnel] = {}
+        self._open = 0
         self._by_peer: dict[tuple[Address, int], Tunnel] = {}
         self._events: deque[Event] = deque()
         self._datagrams: list[Datagram] = []
-        # Deadlines, soonest first; an entry counts only while `_armed` agrees with it.
-        self._deadlines: list[tuple[float, int]] = []
-        self._armed: dict[int, float] = {}
+        self._deadlines: Deadlines[int] = Deadlines()
 
     # What the user asks for.
 
@@ -70,10 +72,9 @@ class Endpoint:
 
         `secret` overrides the configuration's. Raises LocalProtocolError at the limit of tunnels.
         """
-        if len(self._tunnels) >= self.config.maximum_tunnels:
+        if self._open >= self.config.maximum_tunnels:
             raise LocalProtocolError(
-                f"there are {len(self._tunnels)} tunnels, the limit: raise maximum_tunnels,"
-                " or close one",
+                f"there are {self._open} tunnels, the limit: raise maximum_tunnels, or close one",
                 section="§7.2.1",
             )
         tunnel = self._add_tunnel(
@@ -184,13 +185,7 @@ class Endpoint:
 
     def handle_timer(self, now: float) -> None:
         """Do what is due at `now`: retransmit, acknowledge, say HELLO, give up, release."""
-        due: list[int] = []
-        while self._deadlines and self._deadlines[0][0] <= now:
-            deadline, local_tunnel_id = heappop(self._deadlines)
-            if self._armed.get(local_tunnel_id) == deadline:
-                del self._armed[local_tunnel_id]
-                due.append(local_tunnel_id)
-        for local_tunnel_id in due:
+        for local_tunnel_id in self._deadlines.take_due(now):
             tunnel = self._tunnels[local_tunnel_id]
             tunnel.handle_timer(now)
             self._settle(tunnel, now)
@@ -199,12 +194,7 @@ class Endpoint:
 
     def get_timer(self) -> float | None:
         """When handle_timer() must be called next; None when nothing is pending."""
-        while self._deadlines:
-            deadline, local_tunnel_id = self._deadlines[0]
-            if self._armed.get(local_tunnel_id) == deadline:
-                return deadline
-            heappop(self._deadlines)
-        return None
+        return self._deadlines.get_timer()
 
     def datagrams_to_send(self) -> list[Datagram]:
         """Take the datagrams that are due, in order; the list is then empty again."""
@@ -264,13 +254,13 @@ class Endpoint:
         known = self._by_peer.get((source, fields))
         if known is not None:
             return known
-        if header.ns or (header.nr and kind == MessageType.SCCRQ):
-            cause = f"a first message has Ns and Nr 0, not {header.ns} and {header.nr}"
-            self._drop(local_tunnel_id, source, DropReason.MALFORMED_REQUEST, cause, "§5.8")
-            return None
         if kind == MessageType.StopCCN:
             cause = f"no tunnel with {source} whose id there is {fields}"
             self._drop(local_tunnel_id, source, DropReason.UNKNOWN_TUNNEL, cause, "§5.7")
+            return None
+        if header.ns or header.nr:
+            cause = f"a first message has Ns and Nr 0, not {header.ns} and {header.nr}"
+            self._drop(local_tunnel_id, source, DropReason.MALFORMED_REQUEST, cause, "§5.8")
             return None
         if len(self._tunnels) >= _ROOM_FOR_CLOSED * self.config.maximum_tunnels:
             cause = f"{len(self._tunnels)} tunnels are open or closing"
@@ -283,11 +273,14 @@ class Endpoint:
     def _add_tunnel(
         self, peer: Address, now: float, *, initiated: bool, secret: bytes | None
     ) -> Tunnel:
+        is_surplus = self._open >= self.config.maximum_tunnels
+        self._open += 1
         tunnel = Tunnel(
             self.config,
             local_tunnel_id=choose_id(self._random, self._tunnels.__contains__),
             peer=peer,
             initiated=initiated,
+            is_surplus=is_surplus,
             secret=secret,
             random=self._random,
             next_serial=self._next_serial,
@@ -303,16 +296,11 @@ class Endpoint:
             self._release(tunnel)
             return
         self._datagrams.extend(tunnel.transport.datagrams(now))
-        deadline = tunnel.get_timer()
-        if deadline is None:
-            self._armed.pop(tunnel.local_tunnel_id, None)
-        elif self._armed.get(tunnel.local_tunnel_id) != deadline:
-            self._armed[tunnel.local_tunnel_id] = deadline
-            heappush(self._deadlines, (deadline, tunnel.local_tunnel_id))
+        self._deadlines.arm(tunnel.local_tunnel_id, tunnel.get_timer())
 
     def _release(self, tunnel: Tunnel) -> None:
         del self._tunnels[tunnel.local_tunnel_id]
-        self._armed.pop(tunnel.local_tunnel_id, None)
+        self._deadlines.arm(tunnel.local_tunnel_id, None)
         key = (tunnel.peer, tunnel.peer_tunnel_id)
         if self._by_peer.get(key) is tunnel:
             del self._by_peer[key]
@@ -330,6 +318,8 @@ class Endpoint:
     def _emit(self, event: Event) -> None:
         if isinstance(event, DatagramDropped):
             self.dropped[event.reason] += 1
+        elif isinstance(event, TunnelClosed):
+            self._open -= 1
         self._events.append(event)
 
     def _drop(

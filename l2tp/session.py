@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Final, Protocol
 
 from l2tp.causes import Closure
+from l2tp.codec import encode_message
 from l2tp.errors import ResultCode
 from l2tp.events import CallAnswered, CallRequested, Event, SessionClosed, SessionEstablished
 from l2tp.messages import CDN, ICCN, ICRP, ICRQ, OCRQ, ControlMessage
@@ -37,19 +38,21 @@ class SessionHost(Protocol):
     def emit(self, event: Event) -> None:
         """Report an event."""
 
+    def set_up(self, session: Session) -> None:
+        """Note that a session's set-up is over."""
+
     def forget(self, session: Session) -> None:
         """Drop a session that is back in idle."""
 
 
 class Session:
-    """A call in one tunnel; `deadline` bounds its set-up (seconds, None once it is over)."""
+    """A call in one tunnel."""
 
     __slots__ = (
         "_host",
         "_table",
         "call",
         "call_serial_number",
-        "deadline",
         "local_session_id",
         "peer_session_id",
         "role",
@@ -73,7 +76,6 @@ class Session:
         self.peer_session_id = peer_session_id
         self.call = call
         self.call_serial_number = call.call_serial_number or 0
-        self.deadline: float | None = None
 
     def step(
         self,
@@ -99,41 +101,13 @@ class Session:
         return self._table.allows(self.state, event)
 
     def _send_icrq(self, _: Closure | None) -> None:
-        call = self.call
-        self._send(
-            ICRQ(
-                assigned_session_id=self.local_session_id,
-                call_serial_number=self.call_serial_number,
-                bearer_type=call.bearer_type,
-                called_number=call.called_number,
-                calling_number=call.calling_number,
-                sub_address=call.sub_address,
-                physical_channel_id=call.physical_channel_id,
-            )
-        )
+        self._send(_make_icrq(self.call, self.local_session_id))
 
     def _send_icrp(self, _: Closure | None) -> None:
         self._send(ICRP(assigned_session_id=self.local_session_id))
 
     def _send_iccn(self, _: Closure | None) -> None:
-        call = self.call
-        self._send(
-            ICCN(
-                framing_type=call.framing_type,
-                tx_connect_speed=call.tx_connect_speed_bps,
-                rx_connect_speed=call.rx_connect_speed_bps,
-                private_group_id=call.private_group_id,
-                sequencing_required=call.sequencing_required,
-                initial_received_lcp_confreq=call.initial_received_lcp_confreq,
-                last_sent_lcp_confreq=call.last_sent_lcp_confreq,
-                last_received_lcp_confreq=call.last_received_lcp_confreq,
-                proxy_authen_type=call.proxy_authen_type,
-                proxy_authen_name=call.proxy_authen_name,
-                proxy_authen_challenge=call.proxy_authen_challenge,
-                proxy_authen_id=call.proxy_authen_id,
-                proxy_authen_response=call.proxy_authen_response,
-            )
-        )
+        self._send(_make_iccn(self.call))
 
     def _send_cdn(self, closure: Closure | None) -> None:
         result = closure.result if closure else None
@@ -168,7 +142,7 @@ class Session:
         )
 
     def _report_open(self, _: Closure | None) -> None:
-        self.deadline = None
+        self._host.set_up(self)
         self._host.emit(
             SessionEstablished(
                 local_tunnel_id=self._host.local_tunnel_id,
@@ -182,7 +156,6 @@ class Session:
         )
 
     def _clean_up(self, closure: Closure | None) -> None:
-        self.deadline = None
         result = closure.result if closure else None
         self._host.emit(
             SessionClosed(
@@ -234,6 +207,42 @@ def call_from_request(message: ICRQ | OCRQ) -> CallParameters:
         sub_address=message.sub_address,
         tx_connect_speed_bps=0,
         framing_type=0,
+    )
+
+
+def check_call(call: CallParameters) -> None:
+    """Raise LocalProtocolError where the call fits into no ICRQ or ICCN."""
+    encode_message(_make_icrq(call, 1))
+    encode_message(_make_iccn(call))
+
+
+def _make_icrq(call: CallParameters, local_session_id: int) -> ICRQ:
+    return ICRQ(
+        assigned_session_id=local_session_id,
+        call_serial_number=call.call_serial_number or 0,
+        bearer_type=call.bearer_type,
+        called_number=call.called_number,
+        calling_number=call.calling_number,
+        sub_address=call.sub_address,
+        physical_channel_id=call.physical_channel_id,
+    )
+
+
+def _make_iccn(call: CallParameters) -> ICCN:
+    return ICCN(
+        framing_type=call.framing_type,
+        tx_connect_speed=call.tx_connect_speed_bps,
+        rx_connect_speed=call.rx_connect_speed_bps,
+        private_group_id=call.private_group_id,
+        sequencing_required=call.sequencing_required,
+        initial_received_lcp_confreq=call.initial_received_lcp_confreq,
+        last_sent_lcp_confreq=call.last_sent_lcp_confreq,
+        last_received_lcp_confreq=call.last_received_lcp_confreq,
+        proxy_authen_type=call.proxy_authen_type,
+        proxy_authen_name=call.proxy_authen_name,
+        proxy_authen_challenge=call.proxy_authen_challenge,
+        proxy_authen_id=call.proxy_authen_id,
+        proxy_authen_response=call.proxy_authen_response,
     )
 
 

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from random import Random
-from typing import Final, TypeAlias
+from typing import Final
 
 from l2tp import causes
 from l2tp.calls import Calls
 from l2tp.causes import Closure
 from l2tp.constants import (
     DEFAULT_RECEIVE_WINDOW,
-    PROTOCOL_VERSION,
     SESSION_MESSAGES,
     ErrorCode,
     MessageType,
@@ -19,17 +18,9 @@ from l2tp.constants import (
 )
 from l2tp.errors import MessageError, ResultCode
 from l2tp.events import Event, TunnelClosed, TunnelEstablished, TunnelReleased, TunnelRequested
+from l2tp.greeting import Greeting, judge_version, make_sccrp, make_sccrq, not_authorized
 from l2tp.hiding import Authentication
-from l2tp.messages import (
-    HELLO,
-    OUR_VERSION,
-    SCCCN,
-    SCCRP,
-    SCCRQ,
-    ControlMessage,
-    StopCCN,
-    UnknownMessage,
-)
+from l2tp.messages import HELLO, SCCCN, SCCRP, SCCRQ, ControlMessage, StopCCN, UnknownMessage
 from l2tp.parameters import Address, CallParameters, EndpointConfig
 from l2tp.transitions import (
     TUNNEL_TABLE,
@@ -40,8 +31,6 @@ from l2tp.transitions import (
     TunnelState,
 )
 from l2tp.transport import Transport
-
-_Greeting: TypeAlias = SCCRQ | SCCRP
 
 _REFUSALS: Final = {
     TunnelInput.SCCRQ: TunnelInput.SCCRQ_REFUSED,
@@ -59,7 +48,10 @@ _OPENING: Final = (TunnelState.WAIT_CTL_REPLY, TunnelState.WAIT_CTL_CONN)
 
 
 class Tunnel:
-    """One tunnel, its sessions and its deadlines; `is_released` says that nothing is left of it."""
+    """One tunnel, its sessions and its deadlines; `is_released` says that nothing is left of it.
+
+    One that `is_surplus` exists only to refuse the peer's SCCRQ.
+    """
 
     def __init__(
         self,
@@ -68,6 +60,7 @@ class Tunnel:
         local_tunnel_id: int,
         peer: Address,
         initiated: bool,
+        is_surplus: bool,
         secret: bytes | None,
         random: Random,
         next_serial: Callable[[], int],
@@ -78,6 +71,7 @@ class Tunnel:
         self.local_tunnel_id = local_tunnel_id
         self.initiated = initiated
         self.emit = emit
+        self._is_surplus = is_surplus
         self.state = TunnelState.IDLE
         self.is_released = False
         self.transport = Transport(
@@ -85,7 +79,7 @@ class Tunnel:
         )
         self._authentication = Authentication(secret, random)
         self._calls = Calls(self, random, next_serial)
-        self._greeting: _Greeting | None = None
+        self._greeting: Greeting | None = None
         self._setup_deadline: float | None = now + config.tunnel_setup_timeout_s
         self._release_at: float | None = None
 
@@ -240,23 +234,10 @@ class Tunnel:
         return actions
 
     def _send_sccrq(self, _: Closure | None, now: float) -> None:
-        config = self.config
-        self.transport.send(
-            SCCRQ(
-                protocol_version=OUR_VERSION,
-                framing_capabilities=config.framing_capabilities,
-                bearer_capabilities=config.bearer_capabilities,
-                firmware_revision=config.firmware_revision,
-                host_name=config.host_name,
-                vendor_name=config.vendor_name or None,
-                assigned_tunnel_id=self.local_tunnel_id,
-                receive_window_size=config.receive_window_size,
-                challenge=self._authentication.challenge,
-            )
-        )
+        challenge = self._authentication.challenge
+        self.transport.send(make_sccrq(self.config, self.local_tunnel_id, challenge))
 
     def _send_sccrp(self, _: Closure | None, now: float) -> None:
-        config = self.config
         greeting = self._greeting
         if greeting is None:
             return
@@ -269,21 +250,10 @@ class Tunnel:
                 peer_vendor_name=greeting.vendor_name,
             )
         )
+        authentication = self._authentication
+        response = authentication.respond(MessageType.SCCRP, greeting.challenge)
         self.transport.send(
-            SCCRP(
-                protocol_version=OUR_VERSION,
-                framing_capabilities=config.framing_capabilities,
-                bearer_capabilities=config.bearer_capabilities,
-                firmware_revision=config.firmware_revision,
-                host_name=config.host_name,
-                vendor_name=config.vendor_name or None,
-                assigned_tunnel_id=self.local_tunnel_id,
-                receive_window_size=config.receive_window_size,
-                challenge=self._authentication.challenge,
-                challenge_response=self._authentication.respond(
-                    MessageType.SCCRP, greeting.challenge
-                ),
-            )
+            make_sccrp(self.config, self.local_tunnel_id, authentication.challenge, response)
         )
 
     def _send_scccn(self, _: Closure | None, now: float) -> None:
@@ -354,7 +324,7 @@ class Tunnel:
 
     # What makes a message acceptable.
 
-    def _learn(self, greeting: _Greeting) -> None:
+    def _learn(self, greeting: Greeting) -> None:
         if self._greeting is None:
             self._greeting = greeting
             self.transport.peer_tunnel_id = greeting.assigned_tunnel_id
@@ -368,26 +338,26 @@ class Tunnel:
             fault = self._authentication.find_fault(
                 MessageType.SCCCN, response=message.challenge_response
             )
-            result = _not_authorized(fault) if fault else None
+            result = not_authorized(fault) if fault else None
         else:
             return None
         if result is None:
             return None
         return Closure(result, causes.refused(self.peer, message.name, result.message))
 
-    def _judge_greeting(self, message: _Greeting) -> ResultCode | None:
-        if message.protocol_version.version != PROTOCOL_VERSION[0]:
-            # The error code of this result is the highest version that we speak (§4.4.2).
-            return ResultCode(
-                StopResult.VERSION_NOT_SUPPORTED,
-                int.from_bytes(bytes(PROTOCOL_VERSION), "big"),
-                f"protocol version {message.protocol_version.version} is not 1",
-            )
+    def _judge_greeting(self, message: Greeting) -> ResultCode | None:
+        refusal = judge_version(message)
+        if refusal is not None:
+            return refusal
         if isinstance(message, SCCRQ):
             if self.state is not TunnelState.IDLE:
                 return None
             if not self.config.accepts_tunnels:
-                return _not_authorized("this end accepts no tunnels")
+                return not_authorized("this end accepts no tunnels")
+            if self._is_surplus:
+                return ResultCode(
+                    StopResult.GENERAL_ERROR, ErrorCode.INSUFFICIENT_RESOURCES, "too many tunnels"
+                )
             self._authentication.set_secret(
                 self.config.secrets.get(message.host_name, self.config.secret)
             )
@@ -397,16 +367,12 @@ class Tunnel:
         fault = self._authentication.find_fault(
             message.message_type, response=response, challenge=message.challenge
         )
-        return _not_authorized(fault) if fault else None
+        return not_authorized(fault) if fault else None
 
     def _out_of_sequence(self, message: ControlMessage) -> Closure:
         text = f"{message.name} in state {self.state}"
         result = ResultCode(StopResult.STATE_MACHINE_ERROR, 0, text)
         return Closure(result, f"out of sequence from {self.peer}: {text} (RFC 2661 §7.2.1)")
-
-
-def _not_authorized(text: str) -> ResultCode:
-    return ResultCode(StopResult.NOT_AUTHORIZED, 0, text)
 
 
 _ACTIONS: Final[dict[TunnelAction, Callable[[Tunnel, Closure | None, float], None]]] = {

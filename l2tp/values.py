@@ -12,6 +12,8 @@ from l2tp.errors import RemoteProtocolError, ResultCode
 from l2tp.wire import Reader, Writer
 
 CHALLENGE_RESPONSE_SIZE: Final = 16
+_ADVISORY_SIZE: Final = 256
+"""What we send of an advisory text at most, so that one never makes an AVP too large."""
 _SECTION: Final = "§4.4"
 
 
@@ -78,7 +80,12 @@ def _unsigned(name: str, layout: str, *, minimum: int = 0) -> Format:
             raise _refuse(f"{value} is below {minimum}", ErrorCode.VALUE_OUT_OF_RANGE)
         return value
 
-    return Format(name, decode, codec.pack)
+    def encode(value: int) -> bytes:
+        if value < minimum:
+            raise ValueError(value)
+        return codec.pack(value)
+
+    return Format(name, decode, encode if minimum else codec.pack)
 
 
 def _octets(name: str, *, minimum: int = 0, maximum: int | None = None) -> Format:
@@ -87,7 +94,12 @@ def _octets(name: str, *, minimum: int = 0, maximum: int | None = None) -> Forma
             raise _refuse(f"{len(data)} octets are out of bounds", ErrorCode.LENGTH_IS_WRONG)
         return data
 
-    return Format(name, decode, bytes)
+    def encode(value: bytes) -> bytes:
+        if len(value) < minimum or (maximum is not None and len(value) > maximum):
+            raise ValueError(value)
+        return bytes(value)
+
+    return Format(name, decode, encode)
 
 
 def _text(name: str, *, minimum: int = 0) -> Format:
@@ -96,7 +108,20 @@ def _text(name: str, *, minimum: int = 0) -> Format:
             raise _refuse("it is empty", ErrorCode.LENGTH_IS_WRONG)
         return data.decode("utf-8", "backslashreplace")
 
-    return Format(name, decode, str.encode)
+    def encode(value: str) -> bytes:
+        octets = value.encode()
+        if len(octets) < minimum:
+            raise ValueError(value)
+        return octets
+
+    return Format(name, decode, encode)
+
+
+def _advisory(text: str) -> bytes:
+    octets = text.encode()
+    if len(octets) <= _ADVISORY_SIZE:
+        return octets
+    return octets[:_ADVISORY_SIZE].decode(errors="ignore").encode()
 
 
 def _decode_result(data: bytes) -> ResultCode:
@@ -110,7 +135,7 @@ def _encode_result(value: ResultCode) -> bytes:
     writer = Writer().uint16(value.result)
     if value.error is not None or value.message:
         # A message needs the error code before it, even one that says nothing (§4.4.2).
-        writer.uint16(value.error or 0).octets(value.message.encode())
+        writer.uint16(value.error or 0).octets(_advisory(value.message))
     return writer.getvalue()
 
 
@@ -129,7 +154,7 @@ def _decode_q931(data: bytes) -> Q931Cause:
 
 def _encode_q931(value: Q931Cause) -> bytes:
     head = Writer().uint16(value.cause).uint8(value.message)
-    return head.octets(value.advisory.encode()).getvalue()
+    return head.octets(_advisory(value.advisory)).getvalue()
 
 
 def _counters(name: str, kind: type[CallErrors] | type[Accm], count: int) -> Format:

@@ -1,0 +1,71 @@
+"""How a control connection introduces itself, and what makes the peer's greeting acceptable."""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+from l2tp.codec import encode_message
+from l2tp.constants import PROTOCOL_VERSION, StopResult
+from l2tp.errors import ResultCode
+from l2tp.messages import OUR_VERSION, SCCRP, SCCRQ
+from l2tp.parameters import EndpointConfig
+
+Greeting: TypeAlias = SCCRQ | SCCRP
+"""The two messages that say who one is (RFC 2661 §6.1, §6.2)."""
+
+
+def make_sccrq(config: EndpointConfig, local_tunnel_id: int, challenge: bytes | None) -> SCCRQ:
+    """The SCCRQ that asks for a tunnel (§6.1)."""
+    return SCCRQ(
+        protocol_version=OUR_VERSION,
+        framing_capabilities=config.framing_capabilities,
+        bearer_capabilities=config.bearer_capabilities,
+        firmware_revision=config.firmware_revision,
+        host_name=config.host_name,
+        vendor_name=config.vendor_name or None,
+        assigned_tunnel_id=local_tunnel_id,
+        receive_window_size=config.receive_window_size,
+        challenge=challenge,
+    )
+
+
+def make_sccrp(
+    config: EndpointConfig,
+    local_tunnel_id: int,
+    challenge: bytes | None,
+    challenge_response: bytes | None,
+) -> SCCRP:
+    """The SCCRP that accepts one (§6.2)."""
+    return SCCRP(
+        protocol_version=OUR_VERSION,
+        framing_capabilities=config.framing_capabilities,
+        bearer_capabilities=config.bearer_capabilities,
+        firmware_revision=config.firmware_revision,
+        host_name=config.host_name,
+        vendor_name=config.vendor_name or None,
+        assigned_tunnel_id=local_tunnel_id,
+        receive_window_size=config.receive_window_size,
+        challenge=challenge,
+        challenge_response=challenge_response,
+    )
+
+
+def check_config(config: EndpointConfig) -> None:
+    """Raise LocalProtocolError where the configuration fits into no SCCRQ."""
+    encode_message(make_sccrq(config, 1, None))
+
+
+def judge_version(message: Greeting) -> ResultCode | None:
+    """Why the peer's protocol version is refused; None when it is not (§4.4.3)."""
+    version = message.protocol_version.version
+    if version == PROTOCOL_VERSION[0]:
+        return None
+    # The error code of this result is the highest version that we speak (§4.4.2).
+    highest = int.from_bytes(bytes(PROTOCOL_VERSION), "big")
+    text = f"protocol version {version} is not {PROTOCOL_VERSION[0]}"
+    return ResultCode(StopResult.VERSION_NOT_SUPPORTED, highest, text)
+
+
+def not_authorized(text: str) -> ResultCode:
+    """The refusal of a tunnel for want of authority (§4.4.2)."""
+    return ResultCode(StopResult.NOT_AUTHORIZED, 0, text)
