@@ -7,6 +7,7 @@ and LNS (that is their Role); it carries things between the endpoint, the kernel
 from __future__ import annotations
 
 import asyncio
+import errno
 import random
 import signal
 from collections.abc import Callable
@@ -28,12 +29,12 @@ from l2tp.events import (
     TunnelReleased,
     TunnelRequested,
 )
-from l2tp.kernel.pppox import PppoxDataPlane
+from l2tp.kernel.udp import NetworkReport
 from l2tp.log import EventLog
 from l2tp.operations import Operations
 from l2tp.parameters import Address
 from l2tp.ppp.home import PppHome
-from l2tp.ppp.sessions import Sessions
+from l2tp.ppp.sessions import PppDataPlane, Sessions
 from l2tp.roles import Role
 from l2tp.session_events import SessionEvents
 from l2tp.sockets import UdpSockets
@@ -46,7 +47,13 @@ RoleFactory = Callable[["Daemon"], Role]
 class Daemon:
     """One LAC or LNS; ``run`` until it is told to stop."""
 
-    def __init__(self, config: DaemonConfig, home: PppHome, make_role: RoleFactory) -> None:
+    def __init__(
+        self,
+        config: DaemonConfig,
+        home: PppHome,
+        make_role: RoleFactory,
+        plane: PppDataPlane,
+    ) -> None:
         """Prepare a daemon inside a running event loop; ``make_role`` gets it half made."""
         self.config = config
         self.view = View()
@@ -59,7 +66,9 @@ class Daemon:
             note_error=self._note_error,
             done=self.transact,
         )
-        self.plane = PppoxDataPlane()
+        # Peers on whose port nobody listens any more, as ICMP said.
+        self.deaf: set[Address] = set()
+        self.plane = plane
         self.tunnel_events = TunnelEvents(self)
         self.session_events = SessionEvents(self)
         self.sessions = Sessions(
@@ -168,14 +177,21 @@ class Daemon:
         self.transact()
 
     def _receive(self, data: bytes, source: Address, local_tunnel_id: int | None) -> None:
+        self.deaf.discard(source)
         self.endpoint.receive_datagram(data, source, self.now(), local_tunnel_id=local_tunnel_id)
 
-    def _note_error(self, local_tunnel_id: int | None, destination: Address, text: str) -> None:
+    def _note_error(self, local_tunnel_id: int | None, report: NetworkReport) -> None:
+        destination = Address(*report.destination)
+        if report.errno == errno.ECONNREFUSED:
+            self.deaf.add(destination)
         self.log.write(
-            "NetworkError", local_tunnel_id=local_tunnel_id, destination=destination, text=text
+            "NetworkError",
+            local_tunnel_id=local_tunnel_id,
+            destination=destination,
+            text=report.text,
         )
         if local_tunnel_id is not None:
-            self.endpoint.note_network_error(local_tunnel_id, text)
+            self.endpoint.note_network_error(local_tunnel_id, report.text)
 
     def _handle(self, event: Event) -> None:
         if self.config.log_messages or not isinstance(event, MessageSent | MessageReceived):

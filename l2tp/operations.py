@@ -13,6 +13,7 @@ from l2tp.report import status
 
 if TYPE_CHECKING:
     from l2tp.daemon import Daemon
+    from l2tp.view import TunnelView
 
 
 class Operations:
@@ -68,18 +69,20 @@ class Operations:
     async def tear_down(self) -> None:
         """Hang up everything, say StopCCN, wait for its acknowledgement, end."""
         started = time.monotonic_ns()
-        open_tunnels = [
-            one for one, tunnel in self._daemon.view.tunnels.items() if tunnel.state != "closed"
-        ]
+        tunnels = [one for one in self._daemon.view.tunnels.values() if one.state != "closed"]
         try:
             async with asyncio.timeout(self._daemon.config.stop_timeout_s):
-                await asyncio.gather(*map(self._close_tunnel, open_tunnels))
-                await self._daemon.until(
-                    lambda: not any(map(self._daemon.endpoint.has_unacknowledged, open_tunnels))
-                )
+                await asyncio.gather(*(self._close_tunnel(one.local_tunnel_id) for one in tunnels))
+                await self._daemon.until(lambda: not any(map(self._is_owed, tunnels)))
         except TimeoutError:
             self._daemon.log.write("StopTimedOut", timeout_s=self._daemon.config.stop_timeout_s)
         self._daemon.log.write("Stopping", duration_ns=time.monotonic_ns() - started)
+
+    def _is_owed(self, tunnel: TunnelView) -> bool:
+        """Tell whether an acknowledgement may still come: not from where nobody listens."""
+        return tunnel.peer not in self._daemon.deaf and self._daemon.endpoint.has_unacknowledged(
+            tunnel.local_tunnel_id
+        )
 
 
 def _id(arguments: Mapping[str, Any], name: str) -> int | None:

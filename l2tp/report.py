@@ -39,7 +39,7 @@ def _tunnel(daemon: Daemon, tunnel: TunnelView) -> dict[str, Any]:
         "cause": tunnel.cause,
         "peer_host_name": tunnel.peer_host_name,
         "local": str(udp.local) if udp else None,
-        "peer": tunnel.peer,
+        "peer": str(tunnel.peer),
         "since_ns": tunnel.since_ns,
         "kernel": _statistics(daemon, tunnel.local_tunnel_id),
         "sessions": [

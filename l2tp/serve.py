@@ -7,6 +7,7 @@ import socket
 
 from l2tp.config import DaemonConfig
 from l2tp.daemon import Daemon
+from l2tp.kernel.pppox import PppoxDataPlane
 from l2tp.lac import Lac
 from l2tp.lns import Lns
 from l2tp.ppp.home import PppHome
@@ -24,4 +25,4 @@ async def _serve(config: DaemonConfig, home: PppHome, listener: socket.socket | 
             return Lns(daemon, config, config.lns, listener)
         return Lac(daemon, config)
 
-    await Daemon(config, home, make_role).run()
+    await Daemon(config, home, make_role, PppoxDataPlane()).run()

@@ -7,15 +7,21 @@ import socket
 from collections.abc import Callable
 from typing import Final
 
-from l2tp.kernel.udp import connect_udp_socket, open_udp_socket, read_network_errors
+from l2tp.kernel.udp import (
+    NetworkReport,
+    connect_udp_socket,
+    open_udp_socket,
+    read_network_errors,
+)
 from l2tp.parameters import Address, Datagram
 
 Receive = Callable[[bytes, Address, int | None], None]
-NoteError = Callable[[int | None, Address, str], None]
+NoteError = Callable[[int | None, NetworkReport], None]
 
 _LARGEST_DATAGRAM: Final = 65535
 # So that one busy socket does not keep the others and the timer waiting.
 _DATAGRAMS_A_TURN: Final = 64
+_SEND_ATTEMPTS: Final = 2
 
 
 class TunnelSocket:
@@ -36,8 +42,7 @@ class UdpSockets:
 
     ``receive`` gets each datagram with its source and, when the source is the peer of the
     tunnel that the socket belongs to, the tunnel's id. ``note_error`` gets what the network
-    reported: the tunnel's id (None for the listener), the destination, the words. ``done`` is
-    called after each turn.
+    reported, with the tunnel's id (None for the listener). ``done`` is called after each turn.
     """
 
     def __init__(
@@ -118,13 +123,17 @@ class UdpSockets:
         tunnel = self._tunnels.get(datagram.local_tunnel_id) or self._listener
         if tunnel is None:
             return
-        try:
-            tunnel.udp.sendto(datagram.data, datagram.destination)
-        except BlockingIOError:
-            pass
-        except OSError as error:
-            text = error.strerror or str(error)
-            self._note_error(datagram.local_tunnel_id, datagram.destination, text)
+        for _ in range(_SEND_ATTEMPTS):
+            try:
+                tunnel.udp.sendto(datagram.data, datagram.destination)
+            except BlockingIOError:
+                return
+            except OSError as error:
+                # The kernel may report here what became of an earlier datagram.
+                report = NetworkReport(datagram.destination, error.errno or 0, str(error.strerror))
+                self._note_error(datagram.local_tunnel_id, report)
+            else:
+                return
 
     def _watch(self, tunnel: TunnelSocket, local_tunnel_id: int | None) -> None:
         self._loop.add_reader(tunnel.udp, self._on_readable, tunnel, local_tunnel_id)
@@ -137,8 +146,8 @@ class UdpSockets:
                 break
             except OSError:
                 # What recvfrom raises is the newest error only; the queue has them all.
-                for destination, text in read_network_errors(tunnel.udp):
-                    self._note_error(local_tunnel_id, Address(*destination), text)
+                for report in read_network_errors(tunnel.udp):
+                    self._note_error(local_tunnel_id, report)
                 continue
             address = Address(source[0], source[1])
             # A socket not yet connected shares its port with others: the ids must tell.

@@ -15,6 +15,7 @@ from l2tp.events import (
     TunnelReleased,
     TunnelRequested,
 )
+from l2tp.parameters import Address
 
 
 @dataclass(slots=True)
@@ -31,7 +32,7 @@ class TunnelView:
     """A tunnel as the control connection knows it."""
 
     local_tunnel_id: int
-    peer: str
+    peer: Address
     peer_tunnel_id: int | None = None
     state: str = "opening"
     peer_host_name: str | None = None
@@ -51,9 +52,9 @@ class View:
     def __init__(self) -> None:
         self.tunnels: dict[int, TunnelView] = {}
 
-    def opened(self, local_tunnel_id: int, peer: object) -> None:
+    def opened(self, local_tunnel_id: int, peer: Address) -> None:
         """Note a tunnel that we opened ourselves."""
-        self.tunnels[local_tunnel_id] = TunnelView(local_tunnel_id, str(peer))
+        self.tunnels[local_tunnel_id] = TunnelView(local_tunnel_id, peer)
 
     def placed(self, local_tunnel_id: int, local_session_id: int) -> None:
         """Note a call that we placed ourselves."""
@@ -67,7 +68,7 @@ class View:
                 self.tunnels[event.local_tunnel_id].peer_tunnel_id = event.peer_tunnel_id
             case TunnelEstablished():
                 tunnel = self.tunnels[event.local_tunnel_id]
-                tunnel.peer = str(event.peer)
+                tunnel.peer = event.peer
                 tunnel.peer_tunnel_id = event.peer_tunnel_id
                 tunnel.peer_host_name = event.peer_host_name
                 tunnel.enter("established")

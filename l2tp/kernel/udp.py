@@ -12,7 +12,7 @@ import socket
 import struct
 import sys
 from collections.abc import Callable
-from typing import Final
+from typing import Final, NamedTuple
 
 from l2tp.kernel.errors import refusal
 
@@ -53,13 +53,20 @@ def connect_udp_socket(udp: socket.socket, peer: tuple[str, int]) -> None:
     _step("connect", udp.connect, peer)
 
 
-def read_network_errors(udp: socket.socket) -> list[tuple[tuple[str, int], str]]:
+class NetworkReport(NamedTuple):
+    """What became of a datagram: where it was sent, the errno, and who says so, in words."""
+
+    destination: tuple[str, int]
+    errno: int
+    text: str
+
+
+def read_network_errors(udp: socket.socket) -> list[NetworkReport]:
     """Take what the network reported about datagrams sent through ``udp``.
 
-    Each is the address that a datagram was sent to and what became of it, in words: ICMP's
-    answer and who gave it (``net/ipv4/ip_sockglue.c: ip_icmp_error``).
+    That is ICMP's answers and who gave them (``net/ipv4/ip_sockglue.c: ip_icmp_error``).
     """
-    errors: list[tuple[tuple[str, int], str]] = []
+    errors: list[NetworkReport] = []
     while True:
         try:
             _, ancillary, _, destination = udp.recvmsg(0, 512, socket.MSG_ERRQUEUE)
@@ -71,7 +78,7 @@ def read_network_errors(udp: socket.socket) -> list[tuple[tuple[str, int], str]]
                 text = os.strerror(code)
                 if origin in _ICMP_ORIGINS and (offender := _offender(data)):
                     text += f", reported by {offender}"
-                errors.append((destination[:2], text))
+                errors.append(NetworkReport(destination[:2], code, text))
 
 
 def _offender(data: bytes) -> str | None:

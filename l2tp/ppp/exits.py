@@ -5,6 +5,7 @@ The statuses are pppd(8)'s, section EXIT STATUS.
 
 from __future__ import annotations
 
+import signal
 from dataclasses import dataclass
 from typing import Final
 
@@ -45,15 +46,24 @@ _MEANINGS: Final[dict[int, tuple[str, CallResult]]] = {
     12: ("the link was idle too long", _ADMINISTRATIVE),
     13: ("the connect time limit was reached", _ADMINISTRATIVE),
     15: ("the peer stopped answering LCP echo requests", _LOST),
-    16: ("the peer ended PPP", _LOST),
+    16: ("the peer ended PPP, or the session left the kernel", _LOST),
     17: ("the link is looped back", _FAULT),
     19: ("we failed to authenticate ourselves to the peer", _ADMINISTRATIVE),
 }
 
 
-def explain_exit(status: int) -> PppExit:
-    """Say what pppd's exit status means; a negative one is the signal that ended it."""
+# How pppd ends when it is told to: in order, by its own farewell, or with its channel gone.
+_ASKED_FOR: Final = frozenset({0, 5, 16, -signal.SIGTERM, -signal.SIGKILL})
+
+
+def explain_exit(status: int, *, asked: bool = False) -> PppExit:
+    """Say what pppd's exit status means; a negative one is the signal that ended it.
+
+    ``asked`` says that we told it to end.
+    """
+    if asked and status in _ASKED_FOR:
+        return PppExit(status, "PPP was ended on request", _ADMINISTRATIVE)
     if status < 0:
-        return PppExit(status, f"pppd was ended by signal {-status}", CallResult.LOST_CARRIER)
+        return PppExit(status, f"pppd was ended by signal {-status}", _LOST)
     cause, result = _MEANINGS.get(status, (f"pppd ended with status {status}", _FAULT))
     return PppExit(status, cause, result)

@@ -45,7 +45,7 @@ class Pppd:
         Raises PppdMissing.
         """
         if self._ending:
-            self._on_exit(explain_exit(-signal.SIGTERM))
+            self._on_exit(explain_exit(-signal.SIGTERM, asked=True))
             return
         try:
             self._process = await asyncio.create_subprocess_exec(
@@ -69,7 +69,8 @@ class Pppd:
         if self._process.stdout is not None:
             async for line in self._process.stdout:
                 self._on_line(line.decode(errors="replace").rstrip())
-        self._on_exit(explain_exit(await self._process.wait()))
+        status = await self._process.wait()
+        self._on_exit(explain_exit(status, asked=self._ending))
 
     def terminate(self) -> None:
         """Ask pppd to end PPP in order: LCP Terminate-Request, then exit."""

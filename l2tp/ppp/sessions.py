@@ -7,12 +7,11 @@ import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 from l2tp.constants import CallResult
-from l2tp.dataplane import SessionOptions
+from l2tp.dataplane import DataPlane, SessionOptions
 from l2tp.errors import L2tpError
-from l2tp.kernel.pppox import PppoxDataPlane
 from l2tp.log import EventLog
 from l2tp.ppp.exits import PppExit
 from l2tp.ppp.home import PppHome
@@ -21,6 +20,26 @@ from l2tp.ppp.phases import Notice, Phase, PppState, parse_notice
 from l2tp.ppp.pppd import Pppd
 
 _CHUNK: Final = 65536
+
+
+class SessionSocket(Protocol):
+    """A session's socket as pppd needs it."""
+
+    def fileno(self) -> int:
+        """Return the descriptor that the pppol2tp plugin takes."""
+
+    def channel(self) -> int:
+        """Make the session a PPP channel; returns its number."""
+
+
+class PppDataPlane(DataPlane, Protocol):
+    """A data plane whose sessions are sockets that a pppd can be given."""
+
+    def session(self, local_tunnel_id: int, local_session_id: int) -> SessionSocket:
+        """Return an open session; raises KernelError for one that is not there."""
+
+    def has_tunnel(self, local_tunnel_id: int) -> bool:
+        """Tell whether a tunnel is open."""
 
 
 @dataclass(slots=True, eq=False)
@@ -60,7 +79,7 @@ class Sessions:
         self,
         *,
         loop: asyncio.AbstractEventLoop,
-        plane: PppoxDataPlane,
+        plane: PppDataPlane,
         home: PppHome,
         pppd: Path,
         settings: PppSettings,
