@@ -39,10 +39,11 @@ def pack(tree: Mapping[str, str], there: Mapping[str, str], project: Path = PROJ
     with tarfile.open(fileobj=buffer, mode="w", format=tarfile.GNU_FORMAT) as tar:
         for name in changed:
             tar.add(project / name, name, filter=_plain)
-        listing = b"".join(name.encode() + b"\0" for name in removed)
-        member = tarfile.TarInfo(_REMOVED)
-        member.size = len(listing)
-        tar.addfile(member, io.BytesIO(listing))
+        if removed:
+            listing = b"".join(name.encode() + b"\0" for name in removed)
+            member = tarfile.TarInfo(_REMOVED)
+            member.size = len(listing)
+            tar.addfile(member, io.BytesIO(listing))
     return buffer.getvalue()
 
 

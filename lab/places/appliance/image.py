@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from lab.errors import CannotRun
-from lab.places.appliance import manifest
+from lab.places.appliance import code, manifest
 from lab.places.appliance.architecture import this_architecture
 from lab.places.appliance.build import run_part
 from lab.places.appliance.folders import locked, new_folder
@@ -73,6 +73,9 @@ GUEST = Path(__file__).parent / "guest" / "image"
 
 ROOT, BUSYBOX, KEY, KNOWN_HOSTS = "root.ext2", "busybox", "id_ed25519", "known_hosts"
 
+#: The code that the image holds, compiled: what changes later is brought over SSH.
+CODE = "code.json"
+
 #: The one name under which the host key is pinned, whatever port a machine has.
 HOST_ALIAS = "l2tp-lab-appliance"
 
@@ -96,6 +99,12 @@ def ensure_image(cache: Cache, progress: Progress, *, rebuild: bool = False) -> 
         return _build(cache, progress)
 
 
+def read_code(cache: Cache) -> dict[str, str]:
+    """Return the code that the image holds, as ``code.read_tree`` says it."""
+    tree: dict[str, str] = json.loads((cache.image / CODE).read_text())
+    return tree
+
+
 def _build(cache: Cache, progress: Progress) -> Manifest:
     variables = _variables()
     with (
@@ -105,6 +114,9 @@ def _build(cache: Cache, progress: Progress) -> Manifest:
         work = folder / "work"
         (work / "keys").mkdir(parents=True)
         _make_keys(folder, work / "keys")
+        tree = code.read_tree()
+        (work / "code.tar").write_bytes(code.pack(tree, {}))
+        (folder / CODE).write_text(json.dumps(tree))
         run_part("image", SUITE, work, variables, progress)
         for name in (ROOT, BUSYBOX):
             (work / name).rename(folder / name)

@@ -13,7 +13,7 @@ from pathlib import Path
 from types import TracebackType
 
 from lab.errors import CannotRun
-from lab.places.appliance import qemu
+from lab.places.appliance import monitor, qemu
 from lab.places.appliance.folders import no_space
 from lab.places.appliance.paths import Cache
 from lab.places.appliance.process import Process, end_process, find_process
@@ -146,6 +146,10 @@ class Console:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Stop listening; the machine goes on."""
         self._stream.close()
 
     def fileno(self) -> int:
@@ -178,9 +182,10 @@ class Console:
                 raise CannotRun(f"the appliance ended while it booted: {self.tail()}")
 
     def tail(self) -> str:
-        """Return the last line printed."""
+        """Return the line that tells why the guest ended: a panic's, or the last one."""
         lines = self._seen.decode(errors="replace").strip().splitlines()
-        return lines[-1].strip() if lines else "(nothing printed)"
+        panics = [line for line in lines if "Kernel panic" in line]
+        return [*panics, *lines[-1:], "(nothing printed)"][0].strip()
 
 
 @dataclass(slots=True)
@@ -218,7 +223,7 @@ def _launch(machine: Machine, deadline_s: float) -> Launched:
     greeting, greeting_there = socket.socketpair()
     with console_there, greeting_there, greeting:
         argv = qemu.arguments(machine, console_there.fileno(), greeting_there.fileno())
-        errors = machine.log.with_name("qemu.log")
+        errors = machine.log.with_suffix(".qemu.log")
         with errors.open("wb") as stderr:
             process = subprocess.Popen(
                 argv,
@@ -232,7 +237,9 @@ def _launch(machine: Machine, deadline_s: float) -> Launched:
         greeting_there.close()
         greeting.settimeout(deadline_s)
         try:
-            serves = bool(greeting.recv(1))
+            serves = bool(greeting.recv(1, socket.MSG_PEEK))
+            if serves and machine.incoming is not None:
+                monitor.go_on(greeting, machine.incoming, deadline_s)
         except TimeoutError:
             serves = False
     if serves:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
-import shlex
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
 from lab.errors import CannotRun
 from lab.places.appliance.architecture import Architecture
+
+#: Tells the guest's first process to say that the kernel is up, and to end.
+PROBE = "l2tp_lab.probe"
 
 #: Where slirp puts the guest, and the guest's SSH port.
 _GUEST_SSH = "10.0.2.15:22"
@@ -49,7 +51,8 @@ class Machine:
     acceleration: str
     kernel: Path
     initramfs: Path
-    disk: Path
+    #: Without one the guest gets no further than its first process, which a probe does not need.
+    disk: Path | None
     modules: Path
     pid_file: Path
     monitor: Path
@@ -59,6 +62,7 @@ class Machine:
     cpus: int = 2
     #: The device state to go on from, as ``migrate`` wrote it.
     incoming: Path | None = None
+    kernel_arguments: tuple[str, ...] = ()
 
 
 def arguments(machine: Machine, console_fd: int, greeting_fd: int) -> list[str]:
@@ -82,8 +86,8 @@ def arguments(machine: Machine, console_fd: int, greeting_fd: int) -> list[str]:
         *_memory(machine.memory),
         *("-kernel", str(machine.kernel)),
         *("-initrd", str(machine.initramfs)),
-        *("-append", " ".join([f"console={architecture.console}", *_KERNEL_ARGUMENTS])),
-        *_disk("root", "qcow2", machine.disk, read_only=False),
+        *("-append", _command_line(machine)),
+        *(_disk("root", "qcow2", machine.disk, read_only=False) if machine.disk else []),
         *_disk("modules", "raw", machine.modules, read_only=True),
         *("-netdev", _network(machine.port)),
         *("-device", "virtio-net-pci,netdev=net,romfile="),
@@ -94,7 +98,7 @@ def arguments(machine: Machine, console_fd: int, greeting_fd: int) -> list[str]:
         *("-chardev", f"socket,id=greeting,fd={greeting_fd}"),
         *("-mon", "chardev=greeting,mode=control"),
         *("-qmp", f"unix:{_value(machine.monitor)},server=on,wait=off"),
-        *_incoming(machine.incoming),
+        *(["-incoming", "defer"] if machine.incoming else []),
     ]
 
 
@@ -122,6 +126,11 @@ def _processor(machine: Machine) -> list[str]:
     return ["-accel", emulation, "-cpu", machine.architecture.emulated_cpu]
 
 
+def _command_line(machine: Machine) -> str:
+    console = f"console={machine.architecture.console}"
+    return " ".join([console, *_KERNEL_ARGUMENTS, *machine.kernel_arguments])
+
+
 def _memory(memory: Memory) -> list[str]:
     size = f"id=ram,size={memory.mib}M"
     if memory.file is None:
@@ -144,14 +153,6 @@ def _disk(name: str, kind: str, path: Path, *, read_only: bool) -> list[str]:
 def _network(port: int) -> str:
     forward = f"hostfwd=tcp:127.0.0.1:{port}-{_GUEST_SSH}"
     return f"user,id=net,restrict=on,ipv6=off,{forward}"
-
-
-def _incoming(state: Path | None) -> list[str]:
-    if state is None:
-        return []
-    # The memory is not in the stream: it is the file that the guest's pages are mapped from.
-    capability = ["-global", "migration.x-ignore-shared=on"]
-    return [*capability, "-incoming", f"exec:cat {shlex.quote(str(state))}"]
 
 
 def _value(path: Path) -> str:

@@ -1,0 +1,142 @@
+"""The warm snapshot: a machine that has booted and read what every lab reads, ready to go on.
+
+It is three files. ``ram`` is the guest's memory; machines map it privately, so a restore reads
+only the pages that the guest touches, and machines share what none of them writes. ``state`` is
+the state of the devices, as QEMU's migration writes it. ``disk.qcow2`` lies between the image and
+a machine's own disk. None of them is written again, so any number of machines start from one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+from lab.places.appliance import acceleration, machine, manifest, monitor, qemu
+from lab.places.appliance.connection import Connection
+from lab.places.appliance.folders import locked, new_folder
+from lab.places.appliance.image import read_code as read_image_code
+from lab.places.appliance.machine import Home
+from lab.places.appliance.paths import Cache
+from lab.places.appliance.push import push
+from lab.places.appliance.qemu import Machine, Memory
+from lab.places.base import Progress
+
+RAM, STATE, DISK, CODE = "ram", "state", "disk.qcow2", "code.json"
+
+#: Snapshots kept: one for each of a few kernels.
+_KEPT = 4
+
+#: Room for the guest's memory and what it wrote to its disk.
+_NEEDED_MIB = 700
+
+#: Seconds on the reference box.
+_SAVING_S = 60.0
+_ENDING_S = 10.0
+
+
+def snapshot_key(spec: Machine, made_from: str, qemu_version: str) -> str:
+    """Return a hash of everything that a snapshot depends on."""
+    nowhere = Path("-")
+    neutral = replace(
+        spec,
+        name="",
+        kernel=nowhere,
+        initramfs=nowhere,
+        disk=nowhere,
+        modules=nowhere,
+        pid_file=nowhere,
+        monitor=nowhere,
+        log=nowhere,
+        port=0,
+    )
+    parts = [made_from, qemu_version, *qemu.arguments(neutral, 0, 0)]
+    if spec.acceleration == "kvm":
+        parts += [acceleration.host_processor(), os.uname().release]
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:20]
+
+
+def find_snapshot(cache: Cache, key: str) -> Path | None:
+    """Return a whole snapshot's folder, or None."""
+    folder = cache.warm / key
+    return folder if manifest.read(folder) is not None else None
+
+
+def read_code(snapshot: Path) -> dict[str, str]:
+    """Return the code that a snapshot's guest holds, as ``code.read_tree`` says it."""
+    tree: dict[str, str] = json.loads((snapshot / CODE).read_text())
+    return tree
+
+
+def restored(spec: Machine, snapshot: Path) -> Machine:
+    """Return a machine that goes on from a snapshot; its disk is to be made on the snapshot's."""
+    memory = Memory(spec.memory.mib, snapshot / RAM, shared=False)
+    return replace(spec, memory=memory, incoming=snapshot / STATE)
+
+
+def ensure_snapshot(
+    cache: Cache, key: str, spec: Machine, image: Path, slowness: float, progress: Progress
+) -> Path:
+    """Return the snapshot, after booting and warming a machine for it when there is none.
+
+    Raises CannotRun when it cannot be made, MachineLost when the machine broke on the way.
+    """
+    with locked(cache.lock(f"warm-{key}"), "making the warm snapshot", progress):
+        if found := find_snapshot(cache, key):
+            return found
+        home = Home.of(cache, f".warm-{key}")
+        machine.end(home, _ENDING_S)  # one that a killed run left
+        try:
+            with (
+                progress.step("make the warm snapshot"),
+                new_folder(cache.warm / key, _NEEDED_MIB, "the warm snapshot") as folder,
+            ):
+                _make(home, folder, spec, image, cache, slowness)
+                manifest.describe(folder, "warm", key, {})
+        finally:
+            machine.end(home, _ENDING_S)
+            machine.forget(home)
+        _prune(cache, key)
+        return cache.warm / key
+
+
+def discard(cache: Cache, key: str) -> None:
+    """Remove a snapshot that turned out to be broken."""
+    shutil.rmtree(cache.warm / key, ignore_errors=True)
+
+
+def _make(
+    home: Home, folder: Path, spec: Machine, image: Path, cache: Cache, slowness: float
+) -> None:
+    home.folder.mkdir(parents=True, exist_ok=True)
+    machine.make_overlay(folder / DISK, image, "raw")
+    spec = replace(
+        spec,
+        disk=folder / DISK,
+        pid_file=home.pid_file,
+        monitor=home.monitor,
+        log=home.log,
+        memory=Memory(spec.memory.mib, folder / RAM, shared=True),
+    )
+    launched = machine.launch(spec, machine.SERVING_S * slowness)
+    with launched.console as console:
+        console.wait_for(machine.USERLAND_UP, machine.BOOT_S * slowness)
+        connection = Connection(launched.machine.port, cache.image, home.control, slowness)
+        connection.open()
+        code = push(connection, read_image_code(cache))
+        connection.call(["/usr/lib/l2tp-lab/warm"])
+        connection.close()
+        monitor.save(home.monitor, folder / STATE, _SAVING_S * slowness)
+        launched.process.wait(_ENDING_S * slowness)
+    (folder / CODE).write_text(json.dumps(code))
+
+
+def _prune(cache: Cache, key: str) -> None:
+    """Remove the oldest snapshots; a machine that runs from one keeps its files."""
+    folders = [path for path in cache.warm.iterdir() if (path / manifest.NAME).exists()]
+    folders.sort(key=lambda path: (path.name == key, path.stat().st_mtime), reverse=True)
+    for folder in folders[_KEPT:]:
+        shutil.rmtree(folder, ignore_errors=True)
