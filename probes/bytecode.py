@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from probes.spec import Hook, Style
+
 FORMAT = 1
 
 # struct bpf_insn { u8 code; u8 dst_reg:4, src_reg:4; s16 off; s32 imm; }
@@ -50,6 +52,10 @@ class Bytecode:
         for index, name in self.references[function]:
             struct.pack_into("=i", code, index * _INSN.size + 4, map_fds[name])
         return bytes(code)
+
+    def program_of(self, hook: Hook, style: Style) -> str | None:
+        """Name the function that was compiled for a hook in a style, if one was."""
+        return next((name for name in self.functions if hook.is_program(name, style)), None)
 
     def to_json(self) -> str:
         """Write the object down."""

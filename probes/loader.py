@@ -157,7 +157,7 @@ class Loaded:
 
         Raises AttachError when the object has no program for it, or the kernel refuses.
         """
-        name = next((n for n in self._bytecode.functions if hook.is_program(n, style)), None)
+        name = self._bytecode.program_of(hook, style)
         if name is None:
             raise AttachError(f"this bcc compiles no {hook.how(style)} program for it")
         with _stderr() as messages:

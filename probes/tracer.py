@@ -81,6 +81,7 @@ class Tracer:
         self._room = {"figures": _fitting(max_figures), "waiting": MAX_WAITING}
         self._bcc = Bcc()
         self._attempts: list[Attempt] = []
+        self._compiled: list[Bytecode] = []
         self._chosen = self._choose(styles, flags, cache_folder)
         if not self._chosen.programs:
             reasons = "; ".join(
@@ -130,12 +131,20 @@ class Tracer:
             flags = [*flags, "-DUSE_FENTRY"]
         source = self._program.source_text()
         key = cache.key_of(source, flags, f"bcc {self._bcc.version}")
-        bytecode = cache.load(key, folder)
+        bytecode = cache.load(key, folder) or self._compiled_for(style)
         if bytecode is None:
             self._report(f"compiling {self._program.name} for {style.value}")
             bytecode = self._bcc.compile(source, flags)
             cache.store(key, bytecode, folder)
+        self._compiled.append(bytecode)
         return bytecode
+
+    def _compiled_for(self, style: Style) -> Bytecode | None:
+        """Give what has been compiled already, where a bcc without fentry made kprobes of it."""
+        for bytecode in self._compiled:
+            if all(bytecode.program_of(hook, style) for hook in self._program.hooks):
+                return bytecode
+        return None
 
     def hooks(self) -> list[HookState]:
         """Say of each hook whether it is attached, and what is hidden if it is not."""

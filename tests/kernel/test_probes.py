@@ -1,9 +1,9 @@
 """What the probes count, against what was sent and what the driver and PPP count themselves."""
 
 import os
+import socket
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,11 +17,19 @@ from tests.kernel import probe_support as support
 
 pytestmark = pytest.mark.kernel
 
+SO_ZEROCOPY = 60
+MSG_ZEROCOPY = 0x4000000
+
 
 @pytest.fixture(scope="module", params=list(Style), ids=lambda style: style.value)
 def tracer(request: pytest.FixtureRequest) -> Iterator[Tracer]:
     modules.load_driver()
-    tracer = Tracer(styles=[request.param])
+    try:
+        tracer = Tracer(styles=[request.param])
+    except CannotRunHereError as error:
+        if request.param is Style.KPROBE:  # which must work everywhere
+            raise
+        pytest.skip(error.message)
     yield tracer
     tracer.close()
 
@@ -37,15 +45,13 @@ def attach_units(pair: Any) -> None:
     pair.right.sessions[0].attach_unit("10.64.0.2/32", "10.64.0.1")
 
 
-def send_from_page_cache(pair: Any, session_id: int, folder: Path) -> int:
+def send_out_of_line(pair: Any, session_id: int) -> int:
     """Send a frame whose L2TP header lies in a page, behind the linear buffer; its length."""
     message = support.data_message(
         pair.right.tunnel_id, session_id, support.PPP_IP + support.ip_packet(200)
     )
-    path = folder / "message"
-    path.write_bytes(message)
-    with path.open("rb") as file:
-        os.sendfile(pair.left.udp.fileno(), file.fileno(), 0, len(message))
+    pair.left.udp.setsockopt(socket.SOL_SOCKET, SO_ZEROCOPY, 1)
+    pair.left.udp.send(message, MSG_ZEROCOPY)
     return len(message)
 
 
@@ -145,13 +151,11 @@ def test_a_header_that_is_cut_short_counts_without_ids(
     assert snapshot["losses"] == before["losses"]
 
 
-def test_a_header_outside_the_linear_buffer_is_read(
-    tracer: Tracer, pair: Any, tmp_path: Path
-) -> None:
+def test_a_header_outside_the_linear_buffer_is_read(tracer: Tracer, pair: Any) -> None:
     attach_units(pair)
     before = tracer.snapshot()
-    length = send_from_page_cache(pair, 9, tmp_path)
-    send_from_page_cache(pair, 4711, tmp_path)
+    length = send_out_of_line(pair, 9)
+    send_out_of_line(pair, 4711)
     pair.settle()
     snapshot = tracer.snapshot()
     assert snapshot["losses"] == before["losses"]
@@ -213,11 +217,11 @@ def without(*names: str) -> Program:
     )
 
 
-def test_a_hook_that_is_missing_says_what_it_hides(pair: Any, tmp_path: Path) -> None:
+def test_a_hook_that_is_missing_says_what_it_hides(pair: Any) -> None:
     tracer = Tracer(without("l2tp_recv_common", "netif_rx"))
     try:
         attach_units(pair)
-        send_from_page_cache(pair, 9, tmp_path)
+        send_out_of_line(pair, 9)
         pair.left.send_data(9, support.PPP_IP + support.ip_packet())
         pair.settle()
         snapshot = tracer.snapshot()
@@ -228,10 +232,9 @@ def test_a_hook_that_is_missing_says_what_it_hides(pair: Any, tmp_path: Path) ->
     for hook in missing:
         assert hook["how"] is None
         assert hook["hides"]
-        assert "fentry: " in hook["reason"]
         assert "kprobe: " in hook["reason"]
     assert support.row_of(snapshot, pair.right, 9)["latency_packets"] == 0
-    # The frame from the page cache had only its UDP header in the linear buffer.
+    # The frame that was sent out of line had only its UDP header in the linear buffer.
     assert snapshot["losses"]["header_unread"] == 1
     assert support.row_of(snapshot, pair.right, 9)["data_packets"] == 1
 

@@ -22,10 +22,10 @@ DEADLINE_S = 120
 class Served:
     """A tracer process and what it has logged."""
 
-    def __init__(self, path: Path, style: str) -> None:
+    def __init__(self, path: Path, *options: str) -> None:
         self.path = path
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "probes", "serve", "--socket", str(path), "--style", style],
+            [sys.executable, "-m", "probes", "serve", "--socket", str(path), *options],
             stderr=subprocess.PIPE,
             text=True,
         )
@@ -45,9 +45,9 @@ class Served:
         return self.process.wait(DEADLINE_S)
 
 
-@pytest.fixture(params=["fentry", "kprobe"])
+@pytest.fixture(params=[(), ("--style", "kprobe")], ids=["best", "kprobe"])
 def served(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Served]:
-    served = Served(tmp_path / "trace.sock", request.param)
+    served = Served(tmp_path / "trace.sock", *request.param)
     served.await_ready()
     yield served
     if served.process.poll() is None:
@@ -89,7 +89,7 @@ def test_a_killed_tracer_leaves_nothing_but_a_socket_that_the_next_replaces(
     served.process.kill()
     assert served.await_end() == -signal.SIGKILL
     assert leftover_kprobes(served.process.pid) == []
-    following = Served(served.path, "fentry")
+    following = Served(served.path)
     try:
         following.await_ready()
         with TraceClient(served.path, DEADLINE_S) as client:
