@@ -1,7 +1,8 @@
 """Brings a lab up or down in a process of its own, which may kill itself on the way.
 
-Usage: netns_child.py up|down LAB KILL_AT. KILL_AT counts calls of and returns from functions of the
-lab; at that count the process sends itself SIGKILL. With 0 it lives, and prints the count.
+Usage: netns_child.py up|down LAB KILL_AT TOPOLOGY.JSON. KILL_AT counts calls of and returns from
+functions of the lab; at that count the process sends itself SIGKILL. With 0 it lives, and prints
+the count.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import lab
 from lab.builder import down, up
 from lab.netns import KernelWorld
 from lab.plan import Process, make_plan, runtime_folder
-from lab.topology import load_topology
+from lab.topology import from_json
 
 LAB_FILES = str(Path(lab.__file__).parent)
 
@@ -34,12 +35,12 @@ class Executioner:
                 os.kill(os.getpid(), signal.SIGKILL)
 
 
-def main(verb: str, name: str, kill_at: int) -> None:
+def main(verb: str, name: str, kill_at: int, topology: Path) -> None:
     folder = runtime_folder(name)
     # The daemon leaves a child behind that has a session and a parent of its own.
     orphan = ("sh", "-c", "setsid sleep 1000 & exec sleep 1000")
     daemon = Process("daemon", f"{name}-lac", orphan, str(folder / "daemon.log"))
-    plan = make_plan(load_topology("default", lab=name), lab=name, processes=(daemon,))
+    plan = make_plan(from_json(topology.read_text()), lab=name, processes=(daemon,))
     executioner = Executioner(kill_at)
     with KernelWorld(patience_s=30) as world:
         threading.setprofile(executioner)
@@ -54,4 +55,4 @@ def main(verb: str, name: str, kill_at: int) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2], int(sys.argv[3]))
+    main(sys.argv[1], sys.argv[2], int(sys.argv[3]), Path(sys.argv[4]))

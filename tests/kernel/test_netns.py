@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -23,14 +24,20 @@ from lab.namespaces import FOLDER, in_netns
 from lab.netns import KernelWorld
 from lab.plan import Netem, Process, make_plan, runtime_folder
 from lab.processes import MARK, Running, is_alive, start_ticks, stop_processes
-from lab.topology import Topology, load_topology
+from lab.topology import Topology, load_topology, to_json
 
 pytestmark = pytest.mark.kernel
 
 CHILD = Path(__file__).with_name("netns_child.py")
 ROOT = Path(__file__).parents[2]
 RTMGRP_LINK = 1  # include/uapi/linux/rtnetlink.h
-POINTS = 8
+POINTS = 3
+
+
+@cache
+def default_topology() -> Topology:
+    """Validating costs seconds in an emulated machine; once is enough."""
+    return load_topology("default")
 
 
 def ip(*words: str, netns: str | None = None) -> Any:
@@ -69,7 +76,7 @@ def bring_down(lab: str) -> Downfall:
 
 
 def bring_up(lab: str, topology: Topology | None = None, *processes: Process) -> None:
-    plan = make_plan(topology or load_topology("default"), lab=lab, processes=processes)
+    plan = make_plan(topology or default_topology(), lab=lab, processes=processes)
     with KernelWorld(patience_s=30) as world:
         up(plan, world)
 
@@ -117,7 +124,7 @@ def in_node(lab: str, node: str, work: Any) -> Any:
 
 
 def test_the_default_network_is_what_the_topology_says(lab: str) -> None:
-    topology = load_topology("default")
+    topology = default_topology()
     with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE) as monitor:
         monitor.bind((0, RTMGRP_LINK))
         monitor.setblocking(False)
@@ -222,7 +229,7 @@ def test_whoever_is_inside_is_named_and_spared_but_the_links_go(lab: str) -> Non
 
 
 def test_a_failing_up_leaves_nothing(lab: str) -> None:
-    topology = load_topology("default")
+    topology = default_topology()
     lns = replace(topology.node("lns"), sysctls=(("net.ipv4.ip_default_ttl", "no number"),))
     nodes = tuple(lns if node.name == "lns" else node for node in topology.nodes)
     with pytest.raises(LabError, match=r"ip_default_ttl=no number"):
@@ -231,7 +238,7 @@ def test_a_failing_up_leaves_nothing(lab: str) -> None:
 
 
 def test_a_refused_route_is_named_with_the_kernels_reason(lab: str) -> None:
-    topology = load_topology("default")
+    topology = default_topology()
     inet = topology.node("inet")
     bad = replace(inet, routes=(replace(inet.routes[0], via="192.0.2.77"),))
     nodes = tuple(bad if node.name == "inet" else node for node in topology.nodes)
@@ -321,9 +328,9 @@ def test_a_missing_queue_discipline_cannot_run(lab: str) -> None:
         in_node(lab, "lac", fail)
 
 
-def run_child(verb: str, lab: str, kill_at: int) -> tuple[int, str]:
+def run_child(verb: str, lab: str, kill_at: int, topology: Path) -> tuple[int, str]:
     done = subprocess.run(
-        [sys.executable, str(CHILD), verb, lab, str(kill_at)],
+        [sys.executable, str(CHILD), verb, lab, str(kill_at), str(topology)],
         env={**os.environ, "PYTHONPATH": f"{ROOT}:{os.environ.get('PYTHONPATH', '')}"},
         capture_output=True,
         text=True,
@@ -332,8 +339,8 @@ def run_child(verb: str, lab: str, kill_at: int) -> tuple[int, str]:
     return done.returncode, done.stdout + done.stderr
 
 
-def count_calls(verb: str, lab: str) -> int:
-    code, output = run_child(verb, lab, 0)
+def count_calls(verb: str, lab: str, topology: Path) -> int:
+    code, output = run_child(verb, lab, 0, topology)
     assert code == 0, output
     return int(output)
 
@@ -342,18 +349,21 @@ def kill_points(total: int, points: int) -> list[int]:
     return sorted({1 + (total - 1) * number // (points - 1) for number in range(points)})
 
 
-def check_killed(lab: str, points: int) -> None:
-    ups = count_calls("up", lab)
+def check_killed(lab: str, points: int, topology: Path) -> None:
+    topology.write_text(to_json(default_topology()))
+    ups = count_calls("up", lab, topology)
     run = Ledger.open(runtime_folder(lab)).header.run
-    downs = count_calls("down", lab)
+    downs = count_calls("down", lab, topology)
     assert marked(run) == []
     for kill_up, kill_down in zip(
         kill_points(ups, points), kill_points(downs, points), strict=True
     ):
-        code, output = run_child("up", lab, kill_up)
+        code, output = run_child("up", lab, kill_up, topology)
         assert code == -signal.SIGKILL, output
         runs = {line.header.run for line in open_ledgers(lab)}
-        run_child("down", lab, kill_down)  # it may end before the kill: there is less to remove
+        run_child(
+            "down", lab, kill_down, topology
+        )  # it may end before the kill: there is less to remove
         assert bring_down(lab).complete
         assert_nothing_left(lab)
         assert [marked(one) for one in runs] == [[] for _ in runs], (kill_up, kill_down)
@@ -366,10 +376,10 @@ def open_ledgers(lab: str) -> list[Ledger]:
         return []
 
 
-def test_killed_at_several_points_nothing_is_left(lab: str) -> None:
-    check_killed(lab, POINTS)
+def test_killed_at_several_points_nothing_is_left(lab: str, tmp_path: Path) -> None:
+    check_killed(lab, POINTS, tmp_path / "topology.json")
 
 
 @pytest.mark.long
-def test_killed_at_many_points_nothing_is_left(lab: str) -> None:
-    check_killed(lab, 60)
+def test_killed_at_many_points_nothing_is_left(lab: str, tmp_path: Path) -> None:
+    check_killed(lab, 60, tmp_path / "topology.json")
