@@ -21,7 +21,7 @@ from probes.errors import ProbeError
 
 #: Written last: a lab without it was interrupted on its way up.
 _UP = "up"
-_PATIENCE_S = 30.0
+_PATIENCE_S = 10.0
 
 
 def bring_up(lab: str, topology: Topology, console: Console) -> Live:

@@ -24,21 +24,21 @@ OWN_NAME = ("namesfolder", "netns", "veth", "process")
 """The kinds that need a ledger entry; all others live inside one of these, or in our folder."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class NamesFolder:
     """The folder that holds the names of namespaces, mounted the way ``ip netns`` wants it."""
 
     path: str = "/run/netns"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Netns:
     """A named network namespace, with its loopback up."""
 
     name: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Sysctl:
     """One setting inside a namespace; ``key`` is written with dots, interfaces included."""
 
@@ -47,7 +47,7 @@ class Sysctl:
     value: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Veth:
     """A veth pair, each end made right inside its namespace, with an index of its own.
 
@@ -64,7 +64,7 @@ class Veth:
     mtu: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Address:
     """An address such as ``192.0.2.1/24`` on an interface, usable at once (no DAD)."""
 
@@ -73,7 +73,7 @@ class Address:
     address: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class LinkUp:
     """An interface set up."""
 
@@ -81,7 +81,7 @@ class LinkUp:
     interface: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Route:
     """A static route through a next hop."""
 
@@ -90,7 +90,7 @@ class Route:
     via: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Netem:
     """A netem queue discipline at an interface's root; ``options`` are tc's words."""
 
@@ -99,7 +99,7 @@ class Netem:
     options: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Folder:
     """A folder inside the lab's runtime folder."""
 
@@ -107,7 +107,7 @@ class Folder:
     mode: int = 0o700
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class File:
     """A file inside the lab's runtime folder."""
 
@@ -116,7 +116,7 @@ class File:
     mode: int = 0o644
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Process:
     """A long-running process; ``netns`` None means the namespace that the lab itself runs in."""
 
@@ -137,7 +137,7 @@ def kind_of(step: Step) -> str:
     return type(step).__name__.lower()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Group:
     """Steps that are made together, in one batch."""
 
@@ -145,7 +145,7 @@ class Group:
     steps: tuple[Step, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Plan:
     """All that a lab makes, in order; undone in the opposite order."""
 
@@ -182,6 +182,7 @@ def make_plan(
     folder = runtime or runtime_folder(lab)
     saved = File(str(folder / "topology.json"), to_json(topology), 0o600)
     groups = (
+        Group("tracer started", () if tracer is None else (tracer,)),
         Group("names of namespaces", (NamesFolder(),)),
         Group("namespaces", tuple(Netns(netns_name(lab, node.name)) for node in topology.nodes)),
         Group("settings", tuple(_settings(topology, lab))),

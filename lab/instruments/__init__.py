@@ -1,1 +1,1 @@
-"""What the checks measure with: the kernel's own tables, ping, iperf3 and captures, in a namespace."""
+"""What the checks measure with, in a namespace: the kernel's tables, ping, iperf3, captures."""

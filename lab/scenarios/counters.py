@@ -2,7 +2,7 @@
 
 The identity (both directions, in a quiet moment, without drops): a session's packets are the ppp
 interface's packets and the frames of PPP protocols at or above 0xc000, which stop in the channel's
-queue for pppd (``ppp_input``); the receive hook sees those, and nothing else, as the session's data.
+queue for pppd (``ppp_input``); the receive hook sees those alone as data of the session.
 """
 
 from __future__ import annotations
