@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
@@ -21,7 +20,7 @@ Narrator = Callable[[str], AbstractContextManager[object]]
 """What is told each group's title, as a context that lasts as long as the making."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Downfall:
     """What ``down`` did: a removal for each object that the ledger held."""
 
@@ -126,7 +125,7 @@ def _down(folder: Path, world: World) -> Downfall:
     if downfall.complete:
         leaving = folder.with_name(f".{folder.name}.leaving-{ledger.header.run}")
         folder.rename(leaving)
-        shutil.rmtree(leaving)
+        _remove_tree(leaving)
     return downfall
 
 
@@ -134,4 +133,10 @@ def _sweep(folder: Path) -> None:
     """Remove folders that were on their way in or out when a command was killed."""
     for way in ("making", "leaving"):
         for path in folder.parent.glob(f".{folder.name}.{way}-*"):
-            shutil.rmtree(path)
+            _remove_tree(path)
+
+
+def _remove_tree(path: Path) -> None:
+    import shutil  # imported late: most commands remove nothing
+
+    shutil.rmtree(path)

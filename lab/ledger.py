@@ -12,7 +12,6 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
@@ -31,7 +30,7 @@ class LedgerError(LabError):
     """The ledger cannot be read or written."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Header:
     """The ledger's first line: ``run`` is the random mark that all children carry."""
 
@@ -54,7 +53,7 @@ class Ledger:
         The folder appears by a rename, so it never exists without its ledger. Raises
         FileExistsError when ``folder`` is there already.
         """
-        header = Header(lab, secrets.token_hex(16), boot_id)
+        header = Header(lab, os.urandom(16).hex(), boot_id)
         making = folder.with_name(f".{lab}.making-{header.run}")
         making.mkdir(mode=0o700)
         ledger = cls(making / FILE_NAME, header)
@@ -81,7 +80,7 @@ class Ledger:
 
     def intend(self, steps: Sequence[Step], identities: Sequence[Identity]) -> list[str]:
         """Write down a group before it is made; gives the entries' numbers."""
-        numbers = [secrets.token_hex(6) for _ in steps]
+        numbers = [os.urandom(6).hex() for _ in steps]
         self._append(
             {
                 "intend": number,

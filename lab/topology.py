@@ -2,12 +2,17 @@
 
 A topology is read from YAML once (``load_topology``: every error at once, with its line), and kept
 as JSON afterwards (``to_json``/``from_json``), so that later commands need neither pydantic nor a
-YAML parser, whose imports cost most of a second in an emulated machine.
+YAML parser, which cost more than a second in an emulated machine. The topologies that come with the
+lab have their validated form beside them, sealed with the hash of the YAML that it was made from.
+
+The classes have no slots: making one with slots costs half as much again, and that is paid at every
+start (docs/decisions/network.md).
 """
 
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import asdict, dataclass
 from ipaddress import ip_interface
 from pathlib import Path
@@ -18,11 +23,13 @@ from lab.errors import UsageError
 TOPOLOGIES = Path(__file__).parent / "topologies"
 """Where the topologies live that come with the lab."""
 
+LAB_PATTERN = re.compile(r"[a-z][a-z0-9-]{0,31}")
+
 JSON_FORMAT = 1
 """Raised whenever the JSON form changes in a way that an older reader would misread."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Route:
     """A static route of a node: ``to`` is a prefix, ``via`` the next hop's address."""
 
@@ -30,7 +37,7 @@ class Route:
     via: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Node:
     """One network namespace. ``kind`` is lac, router, lns or host."""
 
@@ -41,7 +48,7 @@ class Node:
     sysctls: tuple[tuple[str, str], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Impairment:
     """What netem does to packets that leave one end of a link; zero means untouched."""
 
@@ -56,7 +63,7 @@ class Impairment:
     limit_packets: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class End:
     """One end of a link: an interface in a node's namespace, addresses as ``192.0.2.1/24``."""
 
@@ -66,7 +73,7 @@ class End:
     impairment: Impairment | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Link:
     """A veth pair; ``mtu`` in bytes holds for both ends."""
 
@@ -82,7 +89,7 @@ class Link:
         raise KeyError(node)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class User:
     """A PPP user: what CHAP checks, and the IPv6 prefix that the LNS routes to the session."""
 
@@ -92,7 +99,7 @@ class User:
     ipv6_address: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Ppp:
     """PPP on every session: MTU and MRU in bytes, the authentication that the LNS asks for."""
 
@@ -100,7 +107,7 @@ class Ppp:
     auth: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class LnsService:
     """What one LNS gives out: its own PPP address and the pool that clients draw from."""
 
@@ -109,7 +116,7 @@ class LnsService:
     address: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Call:
     """One incoming call of a LAC: who calls, and what the LAC routes into the session."""
 
@@ -117,7 +124,7 @@ class Call:
     routes: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Tunnel:
     """One tunnel from a LAC to an LNS, with the underlay addresses that it runs between."""
 
@@ -130,7 +137,7 @@ class Tunnel:
     calls: tuple[Call, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class L2tp:
     """The L2TP service: UDP port, PPP settings, users, LNSs and tunnels."""
 
@@ -141,7 +148,7 @@ class L2tp:
     tunnels: tuple[Tunnel, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Topology:
     """A whole lab, validated and normalised."""
 
@@ -204,20 +211,56 @@ def _shipped() -> str:
     return f"or one of these names: {names}"
 
 
+def check_lab_name(lab: str) -> None:
+    """Raise UsageError unless ``lab`` can begin the names of namespaces and folders."""
+    if not LAB_PATTERN.fullmatch(lab):
+        raise UsageError(
+            f'"{lab}" is no name for a lab: small letters, digits and hyphens, a letter first, '
+            f"at most 32 characters; for example --lab lab2"
+        )
+
+
 def load_topology(name: str | Path = "default", *, lab: str = "lab") -> Topology:
     """Read and validate a YAML topology; ``name`` is a path or a shipped topology's name.
 
     ``lab`` is checked too, since namespace names are made of it. Raises UsageError that lists
     every error of the file with its line.
     """
+    check_lab_name(lab)
+    path = topology_path(str(name))
+    return _sealed(path) or _validated(path)
+
+
+def _validated(path: Path) -> Topology:
     from lab.topology_check import check_topology
 
-    return check_topology(topology_path(str(name)), lab=lab)
+    return check_topology(path)
 
 
-def to_json(topology: Topology) -> str:
-    """Write the normalised topology as JSON text."""
-    return json.dumps({"format": JSON_FORMAT, **asdict(topology)}, indent=1) + "\n"
+def sealed_text(path: Path) -> str:
+    """Validate a file and write its normalised form, sealed with the file's hash."""
+    return to_json(_validated(path), seal=_seal(path))
+
+
+def _sealed(path: Path) -> Topology | None:
+    """Take the validated form that lies beside a file, if it was made from this very file."""
+    beside = path.with_suffix(".json")
+    if path.parent != TOPOLOGIES or not beside.is_file():
+        return None
+    text = beside.read_text(encoding="utf-8")
+    return from_json(text) if f'"seal": "{_seal(path)}"' in text else None
+
+
+def _seal(path: Path) -> str:
+    from hashlib import sha256
+
+    return sha256(path.read_bytes()).hexdigest()
+
+
+def to_json(topology: Topology, *, seal: str = "") -> str:
+    """Write the normalised topology as JSON text; ``seal`` is the hash of what it came from."""
+    fields = {"format": JSON_FORMAT, "seal": seal, **asdict(topology)}
+    return json.dumps(fields, indent=1) + "\n"
 
 
 def from_json(text: str) -> Topology:

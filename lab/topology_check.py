@@ -5,7 +5,6 @@ Every error of the file is reported at once, each with file, line and field.
 
 from __future__ import annotations
 
-import re
 from ipaddress import ip_address, ip_network
 from pathlib import Path
 
@@ -31,28 +30,16 @@ from lab.topology_rules import RULES
 from lab.topology_rules.ways import FORWARDING_KINDS
 from lab.topology_shape import LinkShape, TunnelShape
 
-LAB_PATTERN = re.compile(r"[a-z][a-z0-9-]{0,31}")
-
 
 class TopologyError(UsageError):
     """The topology file is wrong; the text lists every error, a line each."""
 
 
-def check_lab_name(lab: str) -> None:
-    """Raise UsageError unless ``lab`` can begin the names of namespaces and folders."""
-    if not LAB_PATTERN.fullmatch(lab):
-        raise UsageError(
-            f'"{lab}" is no name for a lab: small letters, digits and hyphens, a letter first, '
-            f"at most 32 characters; for example --lab lab2"
-        )
-
-
-def check_topology(path: Path, *, lab: str = "lab", shown_as: str | None = None) -> Topology:
+def check_topology(path: Path, *, shown_as: str | None = None) -> Topology:
     """Read, validate and normalise the file ``path``; TopologyError lists what is wrong.
 
     ``shown_as`` is the file's name in messages, the path itself by default.
     """
-    check_lab_name(lab)
     draft = make_draft(read_document(path.read_text(encoding="utf-8")))
     for rule in RULES:
         for place, message in rule(draft):

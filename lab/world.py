@@ -18,7 +18,7 @@ Identity = Mapping[str, Any]
 REMOVED, ABSENT, FOREIGN, STUCK = "removed", "absent", "foreign", "stuck"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Entry:
     """One object as the ledger knows it: what it is, and what proves that it is ours."""
 
@@ -29,7 +29,7 @@ class Entry:
     made: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Removal:
     """What became of one entry: removed, absent, foreign (left alone) or stuck (try again)."""
 

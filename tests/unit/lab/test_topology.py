@@ -16,6 +16,7 @@ from lab.topology import (
     Impairment,
     from_json,
     load_topology,
+    sealed_text,
     to_json,
     topology_path,
 )
@@ -35,6 +36,28 @@ def test_every_error_is_reported_at_once_with_its_line(case: str) -> None:
     if os.environ.get("L2TP_LAB_GOLDEN") == "write":
         golden.write_text(written, encoding="utf-8")
     assert written == golden.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_the_sealed_form_is_what_validating_gives(name: str) -> None:
+    path = TOPOLOGIES / f"{name}.yml"
+    sealed = path.with_suffix(".json")
+    if os.environ.get("L2TP_LAB_GOLDEN") == "write":
+        sealed.write_text(sealed_text(path), encoding="utf-8")
+    assert sealed.read_text(encoding="utf-8") == sealed_text(path), (
+        "renew it: L2TP_LAB_GOLDEN=write pytest tests/unit/lab/test_topology.py"
+    )
+    assert load_topology(name) == check_topology(path)
+
+
+def test_a_sealed_form_of_another_file_is_not_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lab.topology.TOPOLOGIES", tmp_path)
+    text = (TOPOLOGIES / "default.yml").read_text()
+    (tmp_path / "default.json").write_text((TOPOLOGIES / "default.json").read_text())
+    (tmp_path / "default.yml").write_text(text.replace("mtu: 1458", "mtu: 1400"))
+    assert load_topology("default").l2tp.ppp.mtu == 1400
 
 
 @pytest.mark.parametrize("name", SHIPPED)
