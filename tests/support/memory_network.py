@@ -20,6 +20,7 @@ T = TypeVar("T")
 LAC = Address("192.0.2.1", 1701)
 LNS = Address("198.51.100.2", 1701)
 DELAY_S = 0.001
+MAXIMUM_STEPS = 10_000
 
 Mischief = Callable[[Datagram, Address, float], Iterable[float]]
 """For one datagram, its source and the time: the delay of each copy that arrives (none: lost)."""
@@ -98,7 +99,10 @@ class MemoryNetwork:
         """Let this much time pass."""
         end = self.now + seconds
         self.collect()
+        stuck = 0
         while (at := self._next_time()) is not None and at <= end:
+            stuck = 0 if at > self.now else stuck + 1
+            assert stuck < MAXIMUM_STEPS, "time stands still: a deadline is never met"
             self.now = max(at, self.now)
             while self._queue and self._queue[0][0] <= self.now:
                 _, _, source, destination, data = heappop(self._queue)

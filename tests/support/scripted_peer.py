@@ -125,7 +125,10 @@ class ScriptedPeer:
     def pass_time(self, seconds: float) -> None:
         """Let time pass, calling the timer whenever it is due."""
         end = self.now + seconds
+        stuck = 0
         while (timer := self.endpoint.get_timer()) is not None and timer <= end:
+            stuck = 0 if timer > self.now else stuck + 1
+            assert stuck < 1000, "time stands still: a deadline is never met"
             self.now = max(timer, self.now)
             self.endpoint.handle_timer(self.now)
             self.collect()

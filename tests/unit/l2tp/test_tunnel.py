@@ -5,11 +5,14 @@ import pytest
 from l2tp.constants import StopResult
 from l2tp.errors import ResultCode
 from l2tp.events import (
+    DropReason,
+    PeerAddressChanged,
     TunnelClosed,
     TunnelEstablished,
     TunnelReleased,
     TunnelRequested,
 )
+from l2tp.header import CONTROL_HEADER_SIZE
 from l2tp.messages import (
     CDN,
     HELLO,
@@ -229,3 +232,27 @@ def test_a_set_up_that_does_not_go_on_ends() -> None:
     peer.pass_time(2)
     assert peer.names()[0] == "StopCCN"
     assert "still wait-ctl-conn after 20 s" in peer.of(TunnelClosed)[0].cause
+
+
+def test_a_sccrq_sent_again_still_has_tunnel_id_zero() -> None:
+    peer = ScriptedPeer(lac_config())
+    peer.wait_ctl_reply()
+    peer.nr = 0  # an odd peer, which answers before it acknowledges
+    peer.say(sccrp())
+    peer.pass_time(1.5)
+    headers = [header for header in peer.headers if header.length > CONTROL_HEADER_SIZE]
+    assert [message.name for message in peer.said] == ["SCCRQ", "SCCRQ"]
+    assert [header.tunnel_id for header in headers] == [0, 0]
+
+
+def test_only_the_expected_answer_moves_the_peer() -> None:
+    peer = ScriptedPeer(lac_config())
+    peer.wait_ctl_reply()
+    elsewhere = PEER._replace(port=9999)
+    peer.ns = 1
+    peer.say(sccrp(), source=elsewhere)
+    assert peer.endpoint.dropped == {DropReason.WRONG_SOURCE: 1}
+    peer.ns = 0
+    peer.say(sccrp(), source=elsewhere)
+    assert peer.of(PeerAddressChanged)[0].peer == elsewhere
+    assert peer.of(TunnelEstablished)
