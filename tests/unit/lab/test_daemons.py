@@ -1,0 +1,97 @@
+"""The daemons' configuration, as the daemons themselves read it."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from l2tp.config import DaemonConfig, load_config
+from lab.daemons import daemon_files, daemon_nodes, daemon_processes, tracer_process
+from lab.plan import File, Folder
+from lab.toml_text import toml_text
+from lab.topology import Topology, load_topology
+
+
+def configured(topology: Topology, folder: Path) -> dict[str, DaemonConfig]:
+    for step in daemon_files(topology, folder):
+        if isinstance(step, Folder):
+            Path(step.path).mkdir(mode=step.mode)
+        elif isinstance(step, File):
+            Path(step.path).write_text(step.content, encoding="utf-8")
+            Path(step.path).chmod(step.mode)
+    return {
+        node.name: load_config(folder / node.name / "config.toml", node.kind)
+        for node in daemon_nodes(topology)
+    }
+
+
+def test_the_default_is_read_by_both_daemons(tmp_path: Path) -> None:
+    configs = configured(load_topology("default"), tmp_path)
+    (tunnel,) = configs["lac"].tunnels
+    assert (str(tunnel.local), str(tunnel.peer)) == ("192.0.2.1:1701", "198.51.100.2:1701")
+    (call,) = tunnel.calls
+    assert call.user == "alice"
+    assert call.routes == ("203.0.113.0/24", "2001:db8:3::/64")
+    assert call.addresses == ("2001:db8:a::1/64",)
+    lns = configs["lns"].lns
+    assert lns is not None
+    assert str(lns.listen) == "198.51.100.2:1701"
+    assert (str(lns.local_ipv4), str(lns.pool)) == ("10.64.0.1", "10.64.0.0/24")
+    assert lns.users["alice"].routes == ("2001:db8:a::/64",)
+    assert configs["lns"].ppp.mtu == configs["lns"].ppp.mru == 1458
+    assert configs["lns"].state_folder == tmp_path / "lns"
+
+
+def test_a_larger_topology_is_read_by_all_daemons(tmp_path: Path) -> None:
+    configs = configured(load_topology("two-lacs"), tmp_path)
+    assert list(configs) == ["lns", "near", "far"]
+    first, second = configs["near"].tunnels
+    assert (first.local.port, second.local.port) == (1701, 0)
+    assert first.secret == second.secret == b"between us"
+    assert configs["far"].tunnels[0].secret is None
+    assert configs["lns"].endpoint.secrets == {"near": b"between us"}
+    lns = configs["lns"].lns
+    assert lns is not None
+    assert sorted(lns.users) == ["alice", "bob", "carol", "dave"]
+    assert configs["lns"].credentials.users["dave"] == '"quoted" \\ word'
+
+
+def test_nobody_learns_a_secret_that_is_not_theirs(tmp_path: Path) -> None:
+    configs = configured(load_topology("two-lacs"), tmp_path)
+    assert sorted(configs["far"].credentials.users) == ["dave"]
+    assert configs["far"].credentials.tunnels == {}
+    assert sorted(configs["near"].credentials.users) == ["alice", "bob", "carol"]
+
+
+def test_how_they_are_started(tmp_path: Path) -> None:
+    lns, lac = daemon_processes(load_topology("default"), tmp_path, lab="t1", python="python3")
+    assert (lns.name, lns.netns, lac.netns) == ("lns", "t1-lns", "t1-lac")
+    config = str(tmp_path / "lac" / "config.toml")
+    assert lac.argv == ("python3", "-m", "l2tp", "lac", "--config", config)
+    tracer = tracer_process(tmp_path)
+    assert tracer.netns is None
+    assert tracer.argv[-2:] == ("--socket", str(tmp_path / "trace.sock"))
+
+
+SCALARS = st.booleans() | st.integers(-(2**63), 2**63 - 1) | st.text()
+TABLES = st.recursive(
+    st.dictionaries(st.text(), SCALARS | st.lists(SCALARS, max_size=3), max_size=3),
+    lambda inner: st.dictionaries(
+        st.text(), SCALARS | inner | st.lists(inner, min_size=1, max_size=2), max_size=3
+    ),
+    max_leaves=6,
+)
+
+
+@given(TABLES)
+def test_whatever_is_written_is_read_back(table: dict[str, object]) -> None:
+    assert tomllib.loads(toml_text(table)) == table  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("text", ['"', "\\", "\n", "\x7f", "\x00", "ü", "\U0001f600", "a.b"])
+def test_awkward_words_survive(text: str) -> None:
+    assert tomllib.loads(toml_text({"key": text, text: {"key": 1}}))["key"] == text
