@@ -5,11 +5,15 @@ from __future__ import annotations
 import argparse
 import re
 import sys
+import tempfile
+import traceback
 from collections.abc import Sequence
 
+from l2tp.errors import L2tpError
 from lab.commands import COMMANDS, Command, Where
 from lab.console import Console
 from lab.errors import LabError
+from probes.errors import ProbeError
 
 _LAB_NAME = re.compile(r"[a-z][a-z0-9]{0,7}")
 
@@ -30,6 +34,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except LabError as error:
         print(f"l2tp-lab: {error}", file=sys.stderr)
         return error.exit_code
+    except (L2tpError, ProbeError) as error:
+        print(f"l2tp-lab: {error}", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         print("l2tp-lab: interrupted", file=sys.stderr)
         return 130
@@ -37,6 +44,22 @@ def main(argv: Sequence[str] | None = None) -> int:
         # Whoever read our output has gone (head, less): there is nobody left to tell.
         sys.stderr.close()
         return 1
+    except Exception as error:
+        return _our_own_fault(error)
+
+
+def _our_own_fault(error: Exception) -> int:
+    # A bug of ours: the user gets a sentence, and whoever mends it the traceback in a file.
+    with tempfile.NamedTemporaryFile(
+        "w", prefix="l2tp-lab-error-", suffix=".txt", delete=False
+    ) as file:
+        file.writelines(traceback.format_exception(error))
+    print(
+        f"l2tp-lab: an error that it should have foreseen: {type(error).__name__}: {error}. "
+        f"Please report it with {file.name}",
+        file=sys.stderr,
+    )
+    return 1
 
 
 def _split_at_dashes(words: list[str]) -> tuple[list[str], list[str]]:

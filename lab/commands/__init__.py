@@ -90,4 +90,5 @@ COMMANDS = {
     "down": Command("down", Where.PLACE, "remove the lab, and nothing else", starts=False),
     "doctor": Command("doctor", Where.BOX, "what this box can do, each “no” with its cure"),
     "setup": Command("setup", Where.BOX, "install what the doctor misses"),
+    "appliance": Command("appliance", Where.BOX, "build, start, stop, export, … the appliance"),
 }
