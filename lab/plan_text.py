@@ -97,9 +97,9 @@ def plan_lines(plan: Plan, *, undo: bool = False) -> Iterator[str]:
     """Print a plan, a line a step under its group's title; backwards with ``undo``."""
     groups = reversed(plan.groups) if undo else iter(plan.groups)
     for group in groups:
-        yield f"# {group.title}"
         steps = reversed(group.steps) if undo else iter(group.steps)
-        for step in steps:
-            text = undo_text(step) if undo else do_text(step)
-            if text not in (WITH_NETNS, WITH_FOLDER):
-                yield text
+        texts = [undo_text(step) if undo else do_text(step) for step in steps]
+        commands = [text for text in texts if text not in (WITH_NETNS, WITH_FOLDER)]
+        if commands:
+            yield f"# {group.title}"
+            yield from commands
