@@ -4,39 +4,86 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
 
 from lab.console import Console
 from lab.errors import LabError
-from lab.places.appliance import machine
-from lab.places.appliance.machine import Home
-from lab.places.appliance.paths import default_cache
-from lab.places.appliance.place import AppliancePlace
+from lab.places.appliance import commands
 
 
-def main() -> int:
-    """Run one command."""
-    parser = argparse.ArgumentParser(prog="python -m lab.places.appliance")
-    parser.add_argument("--lab", default="lab")
-    parser.add_argument("--kernel")
-    parser.add_argument("action", choices=["start", "stop", "status", "run"])
-    parser.add_argument("argv", nargs=argparse.REMAINDER)
-    args = parser.parse_args()
-    home = Home.of(default_cache(), args.lab)
-    if args.action == "stop":
-        return 0 if machine.end(home, 10) else 1
-    if args.action == "status":
-        print(home.find())
-        return 0
-    place = AppliancePlace(args.lab, "asked for", Console(), kernel=args.kernel)
-    place.prepare()
-    if args.action == "run":
-        return place.run(args.argv, tty=sys.stdin.isatty() and sys.stdout.isatty())
+def _build(args: argparse.Namespace, console: Console) -> int:
+    commands.build(console, kernel=args.kernel, rebuild=args.rebuild)
     return 0
 
 
-if __name__ == "__main__":
+def _start(args: argparse.Namespace, console: Console) -> int:
+    commands.start(console, args.lab, kernel=args.kernel)
+    return 0
+
+
+def _stop(args: argparse.Namespace, console: Console) -> int:
+    if not commands.stop(console, args.lab):
+        console.say(f"no machine of lab {args.lab} runs")
+    return 0
+
+
+def _status(_: argparse.Namespace, console: Console) -> int:
+    for status in commands.statuses():
+        print("\n".join(f"{name:<12} {value}" for name, value in asdict(status).items()))
+    return 0
+
+
+def _log(args: argparse.Namespace, console: Console) -> int:
+    sys.stdout.write(commands.console_log(args.lab).read_text(errors="replace"))
+    return 0
+
+
+def _export(args: argparse.Namespace, console: Console) -> int:
+    commands.export_to(console, Path(args.argv[0]))
+    return 0
+
+
+def _import(args: argparse.Namespace, console: Console) -> int:
+    commands.import_from(console, Path(args.argv[0]))
+    return 0
+
+
+def _run(args: argparse.Namespace, console: Console) -> int:
+    place = commands.start(console, args.lab, kernel=args.kernel)
+    return place.run(args.argv, tty=sys.stdin.isatty() and sys.stdout.isatty())
+
+
+_ACTIONS: dict[str, Callable[[argparse.Namespace, Console], int]] = {
+    "build": _build,
+    "start": _start,
+    "stop": _stop,
+    "status": _status,
+    "log": _log,
+    "export": _export,
+    "import": _import,
+    "run": _run,
+}
+
+
+def main() -> int:
+    """Run one command, and return its exit code."""
+    parser = argparse.ArgumentParser(prog="python -m lab.places.appliance")
+    parser.add_argument("--lab", default="lab")
+    parser.add_argument("--kernel", help="6.1, 6.12, newest, or a kernel's path")
+    parser.add_argument("--rebuild", action="store_true", help="build anew what is there")
+    parser.add_argument("action", choices=_ACTIONS)
+    parser.add_argument(
+        "argv", nargs=argparse.REMAINDER, help="run: a command; export, import: a file"
+    )
+    args = parser.parse_args()
     try:
-        sys.exit(main())
+        return _ACTIONS[args.action](args, Console())
     except LabError as error:
         print(error, file=sys.stderr)
-        sys.exit(error.exit_code)
+        return error.exit_code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -56,6 +56,8 @@ class Connection:
 
     def open(self) -> None:
         """Open the master connection; returns when the guest let us in. Raises MachineLost."""
+        # ssh takes the socket of a master that is gone for a living one's.
+        self.control.unlink(missing_ok=True)
         timeout = ["-o", f"ConnectTimeout={round(30 * self.slowness)}"]
         argv = self._ssh(*timeout, "-o", "ControlMaster=yes", "-N", "-f")
         done = subprocess.run(
@@ -68,6 +70,19 @@ class Connection:
         )
         if done.returncode != 0:
             raise MachineLost(f"the machine does not answer over SSH on port {self.port}")
+
+    def forward(self, local_port: int, guest_port: int) -> None:
+        """Let a port of this box's loopback lead to one of the guest's loopback.
+
+        Lasts as long as the machine. Raises LabError when the local port is taken.
+        """
+        rule = f"127.0.0.1:{local_port}:127.0.0.1:{guest_port}"
+        argv = self._ssh("-O", "forward", "-o", "ExitOnForwardFailure=yes", "-L", rule)
+        done = subprocess.run(argv, capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            raise LabError(
+                f"port {local_port} of this box cannot be forwarded: {done.stderr.strip()}"
+            )
 
     def is_open(self) -> bool:
         """Tell whether the master connection lives."""
@@ -90,10 +105,7 @@ class Connection:
         ssh = subprocess.Popen(argv, stdin=given, process_group=None if tty else 0)
         code = self._wait(ssh, None if tty else token)
         if code == _SSH_FAILED and not self._ended_so(token):
-            raise MachineLost(
-                "the appliance was lost while the command ran. Run the command again: it starts "
-                "a new one"
-            )
+            raise MachineLost("the appliance was lost while the command ran")
         return code
 
     def call(self, argv: Sequence[str], *, data: bytes = b"") -> bytes:
@@ -170,7 +182,7 @@ class Connection:
     @staticmethod
     def _judge(argv: Sequence[str], code: int, errors: bytes) -> None:
         if code == _SSH_FAILED:
-            raise MachineLost("the appliance was lost. Run the command again: it starts a new one")
+            raise MachineLost("the appliance was lost")
         if code != 0:
             text = errors.decode(errors="replace").strip()
             raise LabError(f"{argv[0]} failed in the appliance with code {code}: {text}")

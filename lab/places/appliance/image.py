@@ -81,9 +81,22 @@ HOST_ALIAS = "l2tp-lab-appliance"
 
 
 def find_image(cache: Cache) -> Manifest | None:
-    """Return the image's manifest when it is whole and made by this recipe, else None."""
+    """Return the image's manifest when it is whole and fits this version, else None."""
     found = manifest.read(cache.image)
-    return found if found is not None and found.recipe == _recipe(_variables()) else None
+    return found if found is not None and accepts(found) else None
+
+
+def accepts(found: Manifest) -> bool:
+    """Tell whether an image fits this version.
+
+    One that was built here is made by this very recipe. One that was imported may have other
+    versions of the wheels, but the files that the host talks to are these.
+    """
+    if found.kind != "image":
+        return False
+    if found.facts.get("origin") == "imported":
+        return found.facts.get("guest") == _guest_files()
+    return found.recipe == _recipe(_variables())
 
 
 def ensure_image(cache: Cache, progress: Progress, *, rebuild: bool = False) -> Manifest:
@@ -121,7 +134,7 @@ def _build(cache: Cache, progress: Progress) -> Manifest:
         for name in (ROOT, BUSYBOX):
             (work / name).rename(folder / name)
         shutil.rmtree(work)
-        facts = {"suite": SUITE, "python": PYTHON}
+        facts = {"suite": SUITE, "python": PYTHON, "guest": _guest_files(), "origin": "built"}
         return manifest.describe(folder, "image", _recipe(variables), facts)
 
 
@@ -142,9 +155,13 @@ def _variables() -> dict[str, Any]:
 def _recipe(variables: dict[str, Any]) -> str:
     """Hash all that decides the image's contents, and nothing that only says where this box is."""
     here = ("guest", "pip_python")
-    digest = hashlib.sha256(SUITE.encode())
     decisive = {name: value for name, value in variables.items() if name not in here}
-    digest.update(json.dumps(decisive, sort_keys=True).encode())
+    text = json.dumps([SUITE, _guest_files(), decisive], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _guest_files() -> str:
+    digest = hashlib.sha256()
     for path in sorted(path for path in GUEST.rglob("*") if path.is_file()):
         digest.update(str(path.relative_to(GUEST)).encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()

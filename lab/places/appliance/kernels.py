@@ -31,9 +31,14 @@ _BLOCK_BYTES = 4096
 
 
 def find_bundle(cache: Cache, source: KernelSource) -> Manifest | None:
-    """Return the bundle's manifest when it is whole and made by this recipe, else None."""
+    """Return the bundle's manifest when it is whole and fits this version, else None."""
     found = manifest.read(cache.kernel(source.name))
-    return found if found is not None and found.recipe == _recipe(source) else None
+    return found if found is not None and accepts(found, source) else None
+
+
+def accepts(found: Manifest, source: KernelSource) -> bool:
+    """Tell whether a bundle is one of this source, made by this version's recipe."""
+    return found.kind == "kernel" and found.recipe == _recipe(source)
 
 
 def ensure_bundle(

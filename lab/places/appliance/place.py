@@ -6,18 +6,21 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
-from lab.errors import MachineLost
+from lab.errors import CannotRun, MachineLost
+from lab.places.appliance import monitor
 from lab.places.appliance.connection import Connection
 from lab.places.appliance.folders import locked
 from lab.places.appliance.image import ensure_image
 from lab.places.appliance.kernels import ensure_bundle
 from lab.places.appliance.kernelsource import DEFAULT, find_source
-from lab.places.appliance.machine import Home, Record, read_record
+from lab.places.appliance.machine import Home, read_record
 from lab.places.appliance.paths import Cache, default_cache
 from lab.places.appliance.push import push
 from lab.places.appliance.qemu import port_of
 from lab.places.appliance.starting import Parts, start
 from lab.places.base import Progress
+
+_ANSWER_S = 5.0
 
 
 class AppliancePlace:
@@ -55,7 +58,10 @@ class AppliancePlace:
 
     def run(self, argv: Sequence[str], *, tty: bool = False, stdin: int | None = None) -> int:
         """Run a command in the machine. Raises MachineLost when it is not there, or went away."""
-        return self._connected().run(argv, tty=tty, stdin=stdin)
+        try:
+            return self._connected().run(argv, tty=tty, stdin=stdin)
+        except MachineLost as error:
+            raise MachineLost(f"{error}. {self._diagnose()}") from error
 
     def fetch(self, source: PurePosixPath, target: Path) -> None:
         """Copy a file, or a folder's contents, out of the machine."""
@@ -66,23 +72,39 @@ class AppliancePlace:
             raise MachineLost("the appliance has not been started")
         return self._connection
 
+    def _diagnose(self) -> str:
+        """Say what became of the machine, and what helps."""
+        home = Home.of(self._cache, self._lab)
+        if home.find() is None:
+            return "Its QEMU has ended; the next command starts a new one"
+        try:
+            state = monitor.read_status(home.monitor, _ANSWER_S)
+        except CannotRun:
+            state = "silent"
+        if state == "io-error":
+            return (
+                f"QEMU could not write to {home.disk} (is the disk full?). Free some space, then "
+                f"run: l2tp-lab appliance stop --lab {self._lab}"
+            )
+        return (
+            f"Its QEMU still runs ({state}), and says nothing. See l2tp-lab appliance log "
+            f"--lab {self._lab}; to end it: l2tp-lab appliance stop --lab {self._lab}"
+        )
+
     def _reuse(self, home: Home, parts: Parts) -> Connection | None:
         """Return the way to the machine that runs, with this checkout's code in it."""
         record, process = read_record(home), home.find()
-        if process is None or record is None or record.made_from != parts.made_from:
+        if process is None:
             return None
-        connection = connect(home, parts.cache, port_of(process.argv), record)
-        try:
-            if not connection.is_open():
-                connection.open()
-            code = push(connection, record.code, set_clock=False)
-        except MachineLost:
+        if record is None or record.made_from != parts.made_from:
+            self._progress.say("the machine that runs is made from something else: it is replaced")
             return None
+        connection = Connection(
+            port_of(process.argv), parts.cache.image, home.control, record.slowness
+        )
+        if not connection.is_open():
+            connection.open()
+        code = push(connection, record.code, set_clock=False)
         if code != record.code:
             replace(record, code=code).write(home)
         return connection
-
-
-def connect(home: Home, cache: Cache, port: int, record: Record) -> Connection:
-    """Return the way to a running machine."""
-    return Connection(port, cache.image, home.control, record.slowness)

@@ -1,0 +1,119 @@
+"""What the command line offers about the appliance itself: ``l2tp-lab appliance …``."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from lab.errors import CannotRun
+from lab.places.appliance import archive, machine, monitor, process
+from lab.places.appliance.folders import locked
+from lab.places.appliance.image import ensure_image, find_image
+from lab.places.appliance.kernels import ensure_bundle
+from lab.places.appliance.kernelsource import DEFAULT, find_source
+from lab.places.appliance.machine import Home, read_record
+from lab.places.appliance.paths import default_cache
+from lab.places.appliance.place import AppliancePlace
+from lab.places.appliance.qemu import port_of
+from lab.places.base import Progress
+
+_ENDING_S = 10.0
+_ANSWER_S = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class MachineStatus:
+    """One machine as the process table, QEMU and its record tell it."""
+
+    lab: str
+    pid: int
+    state: str
+    kernel: str
+    acceleration: str
+    restored: bool
+    start_s: float
+    up_s: float
+    memory_mib: float
+    port: int
+    log: Path
+
+
+def build(progress: Progress, *, kernel: str | None = None, rebuild: bool = False) -> None:
+    """Build the image and a kernel's bundle where they are missing; with ``rebuild``, anew."""
+    cache = default_cache()
+    ensure_image(cache, progress, rebuild=rebuild)
+    ensure_bundle(cache, find_source(kernel or DEFAULT), progress, rebuild=rebuild)
+
+
+def start(progress: Progress, lab: str, *, kernel: str | None = None) -> AppliancePlace:
+    """Start a lab's machine, or bring the one that runs up to date."""
+    place = AppliancePlace(lab, "asked for", progress, kernel=kernel)
+    place.prepare()
+    return place
+
+
+def stop(progress: Progress, lab: str) -> bool:
+    """End a lab's machine; return whether one ran. What it wrote is gone."""
+    cache = default_cache()
+    lock = cache.lock(f"machine-{lab}")
+    with locked(lock, f"starting the machine of lab {lab}", progress):
+        return machine.end(Home.of(cache, lab), _ENDING_S)
+
+
+def statuses() -> list[MachineStatus]:
+    """Return every machine of this user's cache that runs."""
+    cache = default_cache()
+    folder = cache.root / "machines"
+    labs = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
+    found = (_status(Home.of(cache, lab), lab) for lab in labs if not lab.startswith("."))
+    return [status for status in found if status is not None]
+
+
+def console_log(lab: str) -> Path:
+    """Return the file with a machine's console output. Raises CannotRun when there is none."""
+    path = Home.of(default_cache(), lab).log
+    if not path.is_file():
+        raise CannotRun(
+            f"no machine of lab {lab} has run yet. Run: l2tp-lab appliance start --lab {lab}"
+        )
+    return path
+
+
+def export_to(progress: Progress, target: Path) -> None:
+    """Write the appliance to one file. Raises CannotRun."""
+    archive.export_appliance(default_cache(), target.absolute(), progress)
+
+
+def import_from(progress: Progress, source: Path) -> None:
+    """Take the appliance from an exported file. Raises UsageError or CannotRun."""
+    archive.import_appliance(default_cache(), source.absolute(), progress)
+
+
+def is_built() -> bool:
+    """Tell whether a start would find the image, and need no network."""
+    return find_image(default_cache()) is not None
+
+
+def _status(home: Home, lab: str) -> MachineStatus | None:
+    running = home.find()
+    if running is None:
+        return None
+    try:
+        state = monitor.read_status(home.monitor, _ANSWER_S)
+    except CannotRun:
+        state = "silent"
+    record = read_record(home)
+    return MachineStatus(
+        lab=lab,
+        pid=running.pid,
+        state=state,
+        kernel=record.release if record else "",
+        acceleration=record.acceleration if record else "",
+        restored=record.restored if record else False,
+        start_s=record.start_s if record else 0.0,
+        up_s=time.time() - record.started_at if record else 0.0,
+        memory_mib=process.resident_mib(running),
+        port=port_of(running.argv),
+        log=home.log,
+    )
