@@ -128,9 +128,10 @@ class Ledger:
         handle = os.open(self.path, flags, 0o600)
         try:
             fcntl.flock(handle, fcntl.LOCK_EX)
-            size = os.fstat(handle).st_size
-            if size and os.pread(handle, 1, size - 1) != b"\n":
-                data = b"\n" + data  # whoever wrote last died in the middle of a line
+            # Whoever wrote last may have died in the middle of a line. It is cut off rather than
+            # ended: a newline of ours would complete a line that lacks nothing else.
+            written = os.pread(handle, os.fstat(handle).st_size, 0)
+            os.ftruncate(handle, written.rfind(b"\n") + 1)
             while data:
                 data = data[os.write(handle, data) :]
             os.fdatasync(handle)
