@@ -70,9 +70,12 @@ class ControlClient:
         self._ask("hangup", local_tunnel_id=local_tunnel_id, local_session_id=local_session_id)
 
     def events(self) -> Iterator[dict[str, Any]]:
-        """Yield what happens from now on, until the daemon ends."""
+        """Subscribe at once; yields what happens from now on, until the daemon ends."""
         self._ask("events")
         self._socket.settimeout(None)
+        return self._records()
+
+    def _records(self) -> Iterator[dict[str, Any]]:
         while (record := self._read()) is not None:
             yield record
 

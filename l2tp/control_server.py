@@ -65,9 +65,10 @@ class ControlServer:
             async for line in reader:
                 answer, events = await self._answer(line)
                 writer.write(json.dumps(answer).encode() + b"\n")
-                await writer.drain()
+                # In one step with the answer, so that nothing happens in between.
                 if events and stop_listening is None:
                     stop_listening = self._log.listen(lambda record: _send(writer, record))
+                await writer.drain()
         except (ConnectionError, ValueError):
             pass  # the client left, or sent a line that is no line
         finally:

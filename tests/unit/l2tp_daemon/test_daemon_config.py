@@ -1,0 +1,222 @@
+"""Configuration files: what they mean, and everything that is wrong with them at once."""
+
+import pytest
+
+from l2tp.config import load_config
+from l2tp.parameters import Address
+from l2tp.toml_table import ConfigurationError
+
+SECRETS = """\
+[tunnels]
+lns = "between us"
+[users]
+alice = "wonderland"
+bob = "builder"
+"""
+LAC = """\
+host_name = "lac"
+[[tunnel]]
+name = "lns"
+local = "192.0.2.1"
+peer = "198.51.100.2"
+secret = "lns"
+[[tunnel.call]]
+user = "alice"
+routes = ["203.0.113.0/24", "2001:db8:3::/64"]
+addresses = ["2001:db8:a::1/64"]
+"""
+LNS = """\
+[listen]
+address = "198.51.100.2"
+[ppp]
+local_ipv4 = "10.64.0.1"
+pool = "10.64.0.0/24"
+[[user]]
+name = "alice"
+routes = ["2001:db8:a::/64"]
+[[user]]
+name = "bob"
+"""
+
+
+@pytest.fixture
+def load(tmp_path):
+    def load(text, role, secrets=SECRETS, mode=0o600):
+        (tmp_path / "config.toml").write_text(text)
+        path = tmp_path / "secrets.toml"
+        path.write_text(secrets)
+        path.chmod(mode)
+        return load_config(tmp_path / "config.toml", role)
+
+    return load
+
+
+@pytest.fixture
+def problems(load, tmp_path):
+    def problems(text, role, **more):
+        with pytest.raises(ConfigurationError) as caught:
+            load(text, role, **more)
+        return [line.replace(f"{tmp_path}/", "") for line in caught.value.problems]
+
+    return problems
+
+
+def test_a_lac(load, tmp_path):
+    config = load(LAC, "lac")
+    assert config.state_folder == tmp_path
+    assert config.lns is None
+    (tunnel,) = config.tunnels
+    assert (tunnel.local, tunnel.peer) == (
+        Address("192.0.2.1", 1701),
+        Address("198.51.100.2", 1701),
+    )
+    assert tunnel.secret == b"between us"
+    (call,) = tunnel.calls
+    assert (call.user, call.at_start) == ("alice", True)
+    assert call.routes == ("203.0.113.0/24", "2001:db8:3::/64")
+    assert not config.endpoint.accepts_tunnels
+    assert not config.data.lns_mode
+
+
+def test_an_lns(load):
+    config = load(LNS, "lns")
+    assert config.tunnels == ()
+    assert config.lns.listen == Address("198.51.100.2", 1701)
+    assert str(config.lns.pool) == "10.64.0.0/24"
+    assert config.lns.users["alice"].routes == ("2001:db8:a::/64",)
+    assert config.endpoint.accepts_tunnels
+    assert config.endpoint.accepts_calls
+    assert config.endpoint.secrets == {"lns": b"between us"}
+    assert config.data.lns_mode
+
+
+def test_settings_reach_the_endpoint_ppp_and_the_driver(load):
+    config = load(
+        LAC
+        + """
+[protocol]
+hello_interval_s = 5
+receive_window_size = 3
+retention_s = 1
+[ppp]
+mtu = 1400
+authentication = "mschap-v2"
+options = ["idle 5"]
+[data]
+send_sequence = true
+reorder_timeout_ms = 20
+""",
+        "lac",
+    )
+    assert (config.endpoint.hello_interval_s, config.endpoint.receive_window_size) == (5.0, 3)
+    assert config.endpoint.retention_s == 1.0
+    assert (config.ppp.mtu, config.ppp.authentication) == (1400, "mschap-v2")
+    assert config.ppp.extra == ("idle 5",)
+    assert (config.data.send_sequence, config.data.reorder_timeout_ms) == (True, 20)
+
+
+def test_no_retention_is_the_protocols_own(load):
+    assert load(LAC, "lac").endpoint.retention_s is None
+
+
+def test_every_mistake_is_told_with_its_line(problems):
+    text = """\
+role = "lac"
+colour = "red"
+[ppp]
+mtu = 99999
+authentication = "rot13"
+ipv6 = 1
+[[tunnel]]
+name = "one"
+local = "192.0.2.1"
+peer = "198.51.100"
+secret = "missing"
+[[tunnel]]
+name = "one"
+local = "2001:db8::1"
+peer = "198.51.100.2"
+[[tunnel.call]]
+user = "nobody"
+routes = ["203.0.113.1/24"]
+"""
+    assert problems(text, "lac") == [
+        "config.toml:4: ppp.mtu: 99999 is not from 128 to 16384",
+        "config.toml:5: ppp.authentication: must be one of chap, mschap-v2, pap, none",
+        "config.toml:6: ppp.ipv6: must be true or false, not 1",
+        "config.toml:10: tunnel[1].peer: '198.51.100' is not an IP address",
+        'config.toml:11: tunnel[1].secret: there is no "missing" in [tunnels] of the secrets file',
+        "config.toml:14: tunnel[2].local: 2001:db8::1 and the peer 198.51.100.2 are not of one IP "
+        "version",
+        "config.toml:18: tunnel[2].call[1].routes: not a prefix: 203.0.113.1/24 has host bits set",
+        'config.toml:17: tunnel[2].call[1].user: there is no "nobody" in [users] of the secrets '
+        "file",
+        'config.toml:13: tunnel[2].name: "one" is there already',
+        "config.toml:2: colour: is not a setting of this table; see docs for the schema",
+    ]
+
+
+def test_what_is_missing_is_told_at_its_table(problems):
+    assert problems("[listen]\n[[user]]\n", "lns") == [
+        "config.toml:1: listen.address: is missing; it must be a string",
+        "config.toml: ppp.local_ipv4: is missing; it must be a string",
+        "config.toml: ppp.pool: is missing; it must be a string",
+        "config.toml:2: user[1].name: is missing; it must be a string",
+    ]
+
+
+def test_the_other_roles_file(problems):
+    text = LNS.replace("[listen]", 'role = "lns"\n[listen]', 1)
+    assert 'this is the configuration of "lns", started as "lac"' in problems(text, "lac")[0]
+
+
+@pytest.mark.parametrize("route", ["198.51.100.0/24", "0.0.0.0/0", "198.51.100.2/32"])
+def test_a_route_that_would_swallow_the_tunnel(problems, route):
+    (problem,) = problems(LAC.replace("203.0.113.0/24", route), "lac")
+    assert "the tunnel would run through itself" in problem
+
+
+def test_two_tunnels_that_the_kernel_could_not_tell_apart(problems):
+    second = LAC.partition("\n")[2].replace('"lns"\nlocal', '"two"\nlocal')
+    (problem,) = problems(LAC + second, "lac")
+    assert problem.endswith("set local_port = 0")
+
+
+def test_tunnels_from_free_ports_are_fine(load):
+    second = LAC.partition("\n")[2].replace('"lns"\nlocal', '"two"\nlocal_port = 0\nlocal')
+    assert [tunnel.local.port for tunnel in load(LAC + second, "lac").tunnels] == [1701, 0]
+
+
+@pytest.mark.parametrize("mode", [0o644, 0o640, 0o604, 0o660])
+def test_secrets_that_others_can_read_are_refused(problems, mode):
+    first, *_ = problems(LAC, "lac", mode=mode)
+    assert "others may read or change this secrets file" in first
+    assert "chmod 600" in first
+
+
+def test_no_message_quotes_a_secret(problems):
+    text = "\n".join(problems(LAC, "lac", secrets='[users]\nalice = "hush\\nhush"\nbob = 7\n'))
+    assert "printable" in text
+    assert "must be a string" in text
+    assert "hush" not in text
+    assert "7" not in text.replace("secrets.toml", "")
+
+
+def test_credentials_do_not_show(load):
+    config = load(LAC, "lac")
+    assert "wonderland" not in repr(config.credentials)
+    assert "between us" not in repr(config.credentials)
+
+
+def test_files_that_are_not_there(tmp_path):
+    with pytest.raises(ConfigurationError, match="cannot read the configuration: No such file"):
+        load_config(tmp_path / "none.toml", "lac")
+    (tmp_path / "config.toml").write_text(LAC)
+    with pytest.raises(ConfigurationError, match="cannot read the secrets file: No such file"):
+        load_config(tmp_path / "config.toml", "lac")
+
+
+def test_what_is_no_toml(problems):
+    (problem,) = problems("a = = 1\n", "lac")
+    assert "not TOML" in problem
+    assert "line 1" in problem
