@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from probes.errors import CannotRunHereError, ProbeError
 
 if TYPE_CHECKING:
+    from probes.features import Feature
     from probes.tracer import Tracer
 
 PASSED, FAILED, USAGE, CANNOT_RUN = 0, 1, 2, 4
@@ -80,12 +81,34 @@ def _features(options: argparse.Namespace) -> int:
     if options.json:
         print(json.dumps(answer, indent=2))
     else:
-        for feature in found:
-            mark = "yes" if feature.available else "NO " if feature.needed else "no "
-            print(f"{mark} {feature.name}{': ' if feature.detail else ''}{feature.detail}")
-            if not feature.available:
-                print(f"    {feature.reason}\n    {feature.cure}")
+        for alike in _alike(found):
+            first = alike[0]
+            mark = "yes" if first.available else "NO " if first.needed else "no "
+            print(mark, ", ".join(_named(feature) for feature in alike))
+            if not first.available:
+                print(f"    {first.reason}\n    {first.cure}")
     return PASSED if answer["usable"] else CANNOT_RUN
+
+
+def _named(feature: "Feature") -> str:
+    return f"{feature.name} ({feature.detail})" if feature.detail else feature.name
+
+
+def _alike(found: list["Feature"]) -> list[list["Feature"]]:
+    """Put neighbours together for which the same is to be said."""
+    groups: list[list[Feature]] = []
+    for feature in found:
+        last = groups[-1][0] if groups else None
+        if last and (feature.needed, feature.reason, feature.cure, bool(feature.detail)) == (
+            last.needed,
+            last.reason,
+            last.cure,
+            False,
+        ):
+            groups[-1].append(feature)
+        else:
+            groups.append([feature])
+    return groups
 
 
 def _stop(options: argparse.Namespace) -> int:
@@ -147,15 +170,23 @@ def _positive(convert: Callable[[str], float]) -> Callable[[str], float]:
     return check
 
 
+class _HelpFormatter(argparse.HelpFormatter):
+    """Help of a fixed width: asking for the terminal's would import shutil at every start."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, width=96)
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
+        formatter_class=_HelpFormatter,
         prog="python3 -m probes",
         description="Watch what the kernel's L2TP driver does with each datagram.",
         epilog="Exit codes: 0 done, 1 failed, 2 wrong usage, 4 cannot run here.",
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
-    tracing = argparse.ArgumentParser(add_help=False)
+    tracing = argparse.ArgumentParser(add_help=False, formatter_class=_HelpFormatter)
     tracing.add_argument(
         "--style", choices=("fentry", "kprobe"), help="attach in this way only (default: the best)"
     )
@@ -167,11 +198,18 @@ def _parser() -> argparse.ArgumentParser:
         help="room for this many sessions (default: %(default)s)",
     )
 
-    serve = commands.add_parser("serve", parents=[tracing], help="trace, and answer on a socket")
+    serve = commands.add_parser(
+        "serve",
+        formatter_class=_HelpFormatter,
+        parents=[tracing],
+        help="trace, and answer on a socket",
+    )
     serve.add_argument("--socket", type=Path, required=True, metavar="PATH")
     serve.set_defaults(run=_serve)
 
-    count = commands.add_parser("count", parents=[tracing], help="show figures as they grow")
+    count = commands.add_parser(
+        "count", formatter_class=_HelpFormatter, parents=[tracing], help="show figures as they grow"
+    )
     count.add_argument("--json", action="store_true", help="one JSON object a line")
     count.add_argument(
         "--interval", type=_positive(float), default=1.0, metavar="S", help="seconds between two"
@@ -182,7 +220,9 @@ def _parser() -> argparse.ArgumentParser:
     count.add_argument("--socket", type=Path, metavar="PATH", help="ask a tracer that runs")
     count.set_defaults(run=_count)
 
-    features = commands.add_parser("features", help="say what kernel and bcc offer")
+    features = commands.add_parser(
+        "features", formatter_class=_HelpFormatter, help="say what kernel and bcc offer"
+    )
     features.add_argument("--json", action="store_true")
     features.add_argument(
         "--no-attach", action="store_true", help="do not prove anything by attaching"
@@ -190,11 +230,16 @@ def _parser() -> argparse.ArgumentParser:
     features.set_defaults(run=_features)
 
     prepare = commands.add_parser(
-        "prepare", parents=[tracing], help="compile now, so that tracing starts quickly later"
+        "prepare",
+        formatter_class=_HelpFormatter,
+        parents=[tracing],
+        help="compile now, so that tracing starts quickly later",
     )
     prepare.set_defaults(run=_prepare)
 
-    stop = commands.add_parser("stop", help="end a tracer that serves on a socket")
+    stop = commands.add_parser(
+        "stop", formatter_class=_HelpFormatter, help="end a tracer that serves on a socket"
+    )
     stop.add_argument("--socket", type=Path, required=True, metavar="PATH")
     stop.set_defaults(run=_stop)
     return parser

@@ -4,17 +4,12 @@ bcc compiles in seconds and loads in milliseconds. Keeping what it compiled lets
 the next start skip the compiler; the kernel verifies the programs again anyway.
 """
 
-import base64
-import binascii
 import json
 import struct
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from probes.spec import Hook, Style
-
-FORMAT = 1
 
 # struct bpf_insn { u8 code; u8 dst_reg:4, src_reg:4; s16 off; s32 imm; }
 _INSN = struct.Struct("=BBhi")
@@ -22,8 +17,7 @@ _LD_IMM64 = 0x18  # BPF_LD | BPF_DW | BPF_IMM, which takes two instructions
 _PSEUDO_MAP_FD = 1
 
 
-@dataclass(frozen=True)
-class MapSpec:
+class MapSpec(NamedTuple):
     """What is needed to create a map (BPF_MAP_CREATE); sizes in bytes."""
 
     name: str
@@ -34,8 +28,7 @@ class MapSpec:
     flags: int
 
 
-@dataclass(frozen=True)
-class Bytecode:
+class Bytecode(NamedTuple):
     """The maps and programs of one object.
 
     functions: instructions by name, with zeros where a map is referred to.
@@ -57,33 +50,36 @@ class Bytecode:
         """Name the function that was compiled for a hook in a style, if one was."""
         return next((name for name in self.functions if hook.is_program(name, style)), None)
 
-    def to_json(self) -> str:
-        """Write the object down."""
+    def to_json(self, made_from: str) -> str:
+        """Write the object down, with what it was compiled from."""
         return json.dumps(
             {
-                "format": FORMAT,
-                "maps": [asdict(spec) for spec in self.maps],
-                "functions": {n: base64.b64encode(c).decode() for n, c in self.functions.items()},
+                "made_from": made_from,
+                "maps": [spec._asdict() for spec in self.maps],
+                "functions": {n: c.hex() for n, c in self.functions.items()},
                 "references": self.references,
             }
         )
 
     @classmethod
-    def from_json(cls, text: str) -> "Bytecode":
-        """Read an object that to_json wrote; raises ValueError on anything else."""
+    def from_json(cls, text: str, made_from: str) -> "Bytecode":
+        """Read an object that to_json wrote.
+
+        Raises ValueError on anything else, also on what was made from something else.
+        """
         try:
             data: dict[str, Any] = json.loads(text)
-            if data["format"] != FORMAT:
-                raise ValueError(f"format {data['format']}, not {FORMAT}")
+            if data["made_from"] != made_from:
+                raise ValueError("made from something else")
             return cls(
                 maps=tuple(MapSpec(**spec) for spec in data["maps"]),
-                functions={n: base64.b64decode(c) for n, c in data["functions"].items()},
+                functions={n: bytes.fromhex(c) for n, c in data["functions"].items()},
                 references={
                     n: [(int(index), str(name)) for index, name in pairs]
                     for n, pairs in data["references"].items()
                 },
             )
-        except (KeyError, TypeError, AttributeError, binascii.Error) as error:
+        except (KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"not a compiled object: {error!r}") from error
 
 

@@ -1,7 +1,6 @@
 """Kernel modules: what is loaded, what could be, and loading the driver."""
 
 import os
-import subprocess
 from pathlib import Path
 
 from probes.errors import CannotRunHereError
@@ -37,6 +36,8 @@ def load_driver() -> None:
     """
     if is_loaded(MODULE):
         return
+    import subprocess  # only now: the driver is loaded already where a lab runs
+
     try:
         done = subprocess.run(
             ["modprobe", MODULE_TO_LOAD], capture_output=True, text=True, check=False

@@ -18,6 +18,8 @@ from probes.errors import ProbeError
 from probes.snapshot import Snapshot
 
 _LINE_LIMIT = 1 << 16
+# How long the last answers may take to be taken when the server ends.
+_LAST_ANSWER_S = 1.0
 
 
 class Source(Protocol):
@@ -53,6 +55,7 @@ class Server:
         self._selector = selectors.DefaultSelector()
         self._selector.register(self._listener, selectors.EVENT_READ)
         self._stopping = False
+        self._clients: set[_Client] = set()
         self._answers: dict[str, Callable[[], Any]] = {
             "snapshot": source.snapshot,
             "stop": self._stop,
@@ -64,7 +67,6 @@ class Server:
 
     def run(self) -> None:
         """Serve until asked to stop, or until SIGTERM or SIGINT; then detach and clean up."""
-        clients: dict[socket.socket, _Client] = {}
         try:
             with _signals() as wakeup:
                 self._selector.register(wakeup, selectors.EVENT_READ)
@@ -73,30 +75,35 @@ class Server:
                         if key.fileobj is wakeup:
                             self._stopping = True
                         elif key.fileobj is self._listener:
-                            self._accept(clients)
+                            self._accept()
                         else:
-                            self._serve(clients[key.data], events, clients)
-                self._selector.unregister(wakeup)
+                            self._serve(key.data, events)
         finally:
+            self.close()
+
+    def close(self) -> None:
+        """Stop listening, detach, and end the connections last. May be called again."""
+        if self._listener.fileno() >= 0:
             self._path.unlink(missing_ok=True)
             self._listener.close()
             self._source.close()
-            for client in clients.values():  # after detaching: its end tells that we have
-                with contextlib.suppress(OSError):
-                    client.connection.setblocking(True)
-                    client.connection.settimeout(1.0)
-                    client.connection.sendall(client.answers)
-                client.connection.close()
-            self._selector.close()
+        while self._clients:  # a client that asked us to stop takes its end for our having done so
+            client = self._clients.pop()
+            with contextlib.suppress(OSError):
+                client.connection.settimeout(_LAST_ANSWER_S)
+                client.connection.sendall(client.answers)
+            client.connection.close()
+        self._selector.close()
 
-    def _accept(self, clients: dict[socket.socket, _Client]) -> None:
+    def _accept(self) -> None:
         with contextlib.suppress(BlockingIOError, ConnectionError):
             connection, _ = self._listener.accept()
             connection.setblocking(False)
-            clients[connection] = _Client(connection)
-            self._selector.register(connection, selectors.EVENT_READ, connection)
+            client = _Client(connection)
+            self._clients.add(client)
+            self._selector.register(connection, selectors.EVENT_READ, client)
 
-    def _serve(self, client: _Client, events: int, clients: dict[socket.socket, _Client]) -> None:
+    def _serve(self, client: _Client, events: int) -> None:
         try:
             if events & selectors.EVENT_READ:
                 self._read(client)
@@ -108,11 +115,11 @@ class Server:
         except OSError:  # gone, or it does not speak our language
             self._selector.unregister(client.connection)
             client.connection.close()
-            del clients[client.connection]
+            self._clients.discard(client)
             return
         # Who does not take its answers is not listened to: nothing grows without bound.
         wanted = selectors.EVENT_WRITE if client.answers else selectors.EVENT_READ
-        self._selector.modify(client.connection, wanted, client.connection)
+        self._selector.modify(client.connection, wanted, client)
 
     def _read(self, client: _Client) -> None:
         chunk = client.connection.recv(_LINE_LIMIT)

@@ -4,11 +4,13 @@ A way is a style of attaching. fentry is tried first, since it costs a fraction
 of a kprobe; a kprobe works where bcc or the kernel cannot attach fentry to a
 module. All hooks of a program are attached in one style, because its programs
 for the two styles are compiled apart.
+
+Named tuples, since importing dataclasses would cost a tenth of the tracer's start.
 """
 
 import enum
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 BPF_FOLDER = Path(__file__).resolve().parent / "bpf"
 
@@ -28,15 +30,13 @@ class Style(enum.Enum):
     KPROBE = "kprobe"
 
 
-@dataclass(frozen=True)
-class Hook:
+class Hook(NamedTuple):
     """One place in the kernel that a program watches.
 
     name: what it is called on screen.
     function: the kernel function; at_return: its return instead of its entry.
     module: the module it lives in, None for the kernel itself.
-    programs: the C function for each style; for fentry a prefix and a suffix
-    that bcc's macros surround with names of their own.
+    kprobe_program: the C function for kprobes; for fentry bcc's macros choose the name.
     needed: without it no figure at all can be trusted.
     hides: what is not seen when it cannot be attached.
     """
@@ -68,8 +68,7 @@ class Hook:
         return name.startswith(prefix) and name.endswith(f"__{self.function}")
 
 
-@dataclass(frozen=True)
-class Program:
+class Program(NamedTuple):
     """One question, the C file that answers it, and the hooks it needs."""
 
     name: str

@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from probes import cache
@@ -22,14 +21,17 @@ _FIGURES_MEMORY_BYTES = 64 << 20
 MAX_WAITING = 2048
 
 
-@dataclass
 class Attempt:
-    """What came of attaching a program's hooks in one style."""
+    """What came of attaching a program's hooks in one style.
 
-    style: Style
-    loaded: Loaded | None = None
-    programs: dict[str, int] = field(default_factory=dict)
-    reasons: dict[str, str] = field(default_factory=dict)
+    programs: file descriptors by hook, of those attached. reasons: by hook, why not.
+    """
+
+    def __init__(self, style: Style) -> None:
+        self.style = style
+        self.loaded: Loaded | None = None
+        self.programs: dict[str, int] = {}
+        self.reasons: dict[str, str] = {}
 
     def attach(self, hooks: Iterable[Hook]) -> None:
         """Attach what can be attached, and note why the rest cannot."""
@@ -130,12 +132,13 @@ class Tracer:
         if style is Style.FENTRY:
             flags = [*flags, "-DUSE_FENTRY"]
         source = self._program.source_text()
-        key = cache.key_of(source, flags, f"bcc {self._bcc.version}")
-        bytecode = cache.load(key, folder) or self._compiled_for(style)
+        name = f"{self._program.name}-{style.value}"
+        made_from = cache.made_from(source, flags, f"bcc {self._bcc.version}")
+        bytecode = cache.load(name, made_from, folder) or self._compiled_for(style)
         if bytecode is None:
             self._report(f"compiling {self._program.name} for {style.value}")
             bytecode = self._bcc.compile(source, flags)
-            cache.store(key, bytecode, folder)
+            cache.store(name, made_from, bytecode, folder)
         self._compiled.append(bytecode)
         return bytecode
 

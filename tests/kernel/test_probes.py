@@ -3,7 +3,6 @@
 import os
 import socket
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -208,10 +207,9 @@ def test_more_sessions_than_the_table_holds_are_counted_as_lost(pair: Any) -> No
 
 def without(*names: str) -> Program:
     """Give the program with hooks that the kernel does not have in place of these."""
-    return replace(
-        RECEIVE,
+    return RECEIVE._replace(
         hooks=tuple(
-            replace(hook, function="no_such_function") if hook.name in names else hook
+            hook._replace(function="no_such_function") if hook.name in names else hook
             for hook in RECEIVE.hooks
         ),
     )
