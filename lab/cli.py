@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import re
 import sys
 import tempfile
 import traceback
@@ -12,10 +11,9 @@ from collections.abc import Sequence
 from l2tp.errors import L2tpError
 from lab.commands import COMMANDS, Command, Where
 from lab.console import Console
-from lab.errors import LabError
+from lab.errors import LabError, UsageError
+from lab.topology import check_lab_name
 from probes.errors import ProbeError
-
-_LAB_NAME = re.compile(r"[a-z][a-z0-9]{0,7}")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -124,8 +122,8 @@ def _shared_options() -> argparse.ArgumentParser:
 
 
 def _lab_name(text: str) -> str:
-    if not _LAB_NAME.fullmatch(text):
-        raise argparse.ArgumentTypeError(
-            f"{text!r}: a lab's name is 1 to 8 lower-case letters and digits, a letter first"
-        )
+    try:
+        check_lab_name(text)
+    except UsageError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
     return text

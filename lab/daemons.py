@@ -15,6 +15,11 @@ ROLES = ("lac", "lns")
 """The kinds of nodes that run a daemon of ours."""
 
 
+# RFC 2661 §5.7 keeps a closed tunnel for a whole retransmission cycle, 31 s. Where both ends are on
+# one box nothing is under way for so long, and whoever hangs up wants to see that nothing is left.
+_PROTOCOL: dict[str, Value] = {"retention_s": 1.0}
+
+
 def daemon_files(topology: Topology, folder: Path) -> tuple[Folder | File, ...]:
     """Lay out each daemon's folder inside the runtime folder ``folder``.
 
@@ -78,6 +83,7 @@ def lac_configuration(topology: Topology, node: str) -> dict[str, Value]:
         "role": "lac",
         "host_name": node,
         "ppp": _ppp(topology),
+        "protocol": _PROTOCOL,
         "tunnel": [
             _lac_tunnel(topology, tunnel, first=_is_first(topology, tunnel))
             for tunnel in topology.tunnels_of(node)
@@ -131,6 +137,7 @@ def lns_configuration(topology: Topology, node: str) -> dict[str, Value]:
         "host_name": node,
         "listen": {"address": tunnels[0].lns_address, "port": topology.l2tp.port},
         "ppp": ppp,
+        "protocol": _PROTOCOL,
         "user": [
             {
                 "name": user.name,

@@ -164,9 +164,11 @@ def _netns_of(pid: int) -> int | None:
         return None
 
 
-def pppol2tp_lines(netns: str) -> list[str]:
-    """Return what ``/proc/net/pppol2tp`` says below its two header lines."""
-    return _proc_net(netns, "pppol2tp")[2:]
+def pppol2tp_entries(netns: str) -> list[str]:
+    """Return the first line of each tunnel and session that ``/proc/net/pppol2tp`` lists."""
+    lines = (line.strip() for line in _proc_net(netns, "pppol2tp"))
+    # An entry's name stands in quotes; the words TUNNEL and SESSION stand in the heading too.
+    return [line for line in lines if line.startswith(("TUNNEL '", "SESSION '"))]
 
 
 def udp_sockets(netns: str, port: int) -> list[str]:

@@ -14,7 +14,8 @@ HEADERS = {4: 20 + 8, 6: 40 + 8}
 
 _COUNTS = re.compile(r"(\d+) packets transmitted, (\d+) received")
 _TIMES = re.compile(r"= [\d.]+/([\d.]+)/")
-_TOO_LONG = re.compile(r"(?:message too long, mtu[=:] ?|\(mtu = |Packet too big: mtu=)(\d+)")
+_REFUSED = re.compile(r"(?:\(mtu = |Packet too big: mtu=)(\d+)")
+_TOO_LONG = re.compile(r"message too long", re.IGNORECASE)
 _ANSWERED_BY = re.compile(r"^From (\S+?):? ", re.MULTILINE)
 
 
@@ -25,8 +26,9 @@ class PingResult:
     transmitted: int
     received: int
     average_ms: float | None
-    refused_mtu: int | None  #: the MTU that a refusal named, in bytes
-    refused_by: str | None  #: the router that refused; None when this host did
+    refused_mtu: int | None  #: the MTU that a router's refusal named, in bytes
+    refused_by: str | None  #: the router that refused
+    too_long: bool  #: this host itself refused to send (EMSGSIZE)
 
 
 def ping(
@@ -48,7 +50,7 @@ def ping(
     text = done.stdout + done.stderr
     counts = _COUNTS.search(text)
     times = _TIMES.search(text)
-    refused = _TOO_LONG.search(text)
+    refused = _REFUSED.search(text)
     answered_by = _ANSWERED_BY.search(text)
     return PingResult(
         transmitted=int(counts[1]) if counts else 0,
@@ -56,4 +58,5 @@ def ping(
         average_ms=float(times[1]) if times else None,
         refused_mtu=int(refused[1]) if refused else None,
         refused_by=answered_by[1] if answered_by and refused else None,
+        too_long=_TOO_LONG.search(text) is not None,
     )

@@ -34,10 +34,9 @@ def _from_lac(live: Live, ends: SessionEnds, target: str, mtu: int) -> Iterator[
     )
     over = ping(netns, target, count=1, interface=interface, size=mtu + 1)
     yield Finding(
-        f"{ends.call.user}: {mtu + 1} bytes are refused by the LAC itself, naming MTU {mtu}",
-        over.received == 0 and over.refused_mtu == mtu and over.refused_by is None,
-        f"refused with MTU {over.refused_mtu} by {over.refused_by or 'the LAC itself'}, "
-        f"{over.received} answered",
+        f"{ends.call.user}: {mtu + 1} bytes are refused by the LAC itself (EMSGSIZE)",
+        over.received == 0 and over.too_long,
+        f"{'message too long' if over.too_long else 'no refusal'}, {over.received} answered",
     )
 
 

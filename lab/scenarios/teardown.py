@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from lab.dialling import dial_missing, wait_for_sessions, wait_until_released
 from lab.instruments.kernelview import (
     interfaces,
     l2tp_objects,
-    pppol2tp_lines,
+    pppol2tp_entries,
     processes,
     udp_sockets,
 )
@@ -52,11 +52,9 @@ def _nothing_left(live: Live, node: str) -> Iterator[Finding]:
     )
     left = interfaces(netns, "ppp")
     yield Finding(f"{node}: no ppp interface", not left, _names(row.name for row in left))
-    lines = pppol2tp_lines(netns)
+    entries = pppol2tp_entries(netns)
     yield Finding(
-        f"{node}: /proc/net/pppol2tp lists no socket",
-        not [line for line in lines if "SESSION" in line or "TUNNEL" in line],
-        f"{len(lines)} lines below its headings",
+        f"{node}: /proc/net/pppol2tp lists no tunnel and no session", not entries, _names(entries)
     )
     pids = processes(netns, "pppd")
     yield Finding(f"{node}: no pppd runs", not pids, _names(map(str, pids)))
@@ -69,5 +67,5 @@ def _nothing_left(live: Live, node: str) -> Iterator[Finding]:
     )
 
 
-def _names(names: Iterator[str]) -> str:
+def _names(names: Iterable[str]) -> str:
     return ", ".join(names) or "none"
