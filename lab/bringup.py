@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from pathlib import Path
 
 from lab.builder import down, up
 from lab.console import Console
@@ -15,6 +14,7 @@ from lab.interpreters import DEBIAN_PYTHON
 from lab.live import Live, SessionEnds
 from lab.netns import KernelWorld
 from lab.plan import make_plan, runtime_folder
+from lab.supervision import why_ended
 from lab.topology import Topology
 from lab.waiting import wait_for
 from probes.errors import ProbeError
@@ -66,7 +66,7 @@ def _wait(live: Live, console: Console) -> None:
             lambda: _tracer_answers(live),
             "an answer of the tracer",
             deadline_s=_PATIENCE_S,
-            problem=lambda: _last_words(live.folder / "trace.log"),
+            problem=lambda: why_ended(live.folder, "tracer", live.folder / "trace.log"),
         )
     with console.step("first ping through the tunnel"):
         _first_ping(live, sessions)
@@ -78,10 +78,6 @@ def _tracer_answers(live: Live) -> bool:
             return bool(tracer.snapshot()["hooks"])
     except ProbeError:
         return False
-
-
-def _last_words(log: Path) -> str:
-    return log.read_text(errors="replace").strip() if log.exists() else ""
 
 
 def _first_ping(live: Live, sessions: list[SessionEnds]) -> None:

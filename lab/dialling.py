@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from l2tp.control import ControlError
 from lab.live import Live, SessionEnds
+from lab.supervision import why_ended
 from lab.waiting import wait_for
 
 #: How long daemons, sessions and their ends may take, in seconds on an ordinary box.
@@ -41,7 +41,7 @@ def wait_for_daemons(live: Live) -> None:
             partial(_answers, live, node),
             f"an answer of the daemon on {node}",
             deadline_s=_PATIENCE_S,
-            problem=partial(_output, live.folder / node),
+            problem=partial(why_ended, live.folder, node, live.folder / node / "output.log"),
         )
 
 
@@ -51,11 +51,6 @@ def _answers(live: Live, node: str) -> bool:
             return bool(daemon.status())
     except ControlError:
         return False
-
-
-def _output(folder: Path) -> str:
-    # A daemon logs to a file of its own: what stands here is why it could not start.
-    return (folder / "output.log").read_text(errors="replace").strip()
 
 
 def wait_for_sessions(live: Live) -> list[SessionEnds]:

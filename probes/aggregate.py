@@ -28,7 +28,7 @@ def figure_row(key: bytes, value: bytes) -> FigureRow:
     words = [sum(column) for column in columns]
     control_consumed, control_passed_up, data_consumed, data_passed_up = words[0:4]
     control_bytes, data_bytes = words[4] + words[5], words[6] + words[7]
-    latency_ns_total, *histogram = words[FIGURE_LAST_SEEN + 1 :]
+    ppp_control, latency_ns_total, *histogram = words[FIGURE_LAST_SEEN + 1 :]
     return FigureRow(
         netns=netns,
         netns_cookie=netns_cookie,
@@ -47,6 +47,7 @@ def figure_row(key: bytes, value: bytes) -> FigureRow:
         passed_up=control_passed_up + data_passed_up,
         data_consumed=data_consumed,
         data_passed_up=data_passed_up,
+        ppp_control_packets=ppp_control,
         latency_packets=sum(histogram),
         latency_ns_total=latency_ns_total,
         latency_ns_log2=histogram,

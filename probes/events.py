@@ -13,11 +13,11 @@ FIGURE_KEY = struct.Struct("=Q4I")
 # How many powers of two of nanoseconds the latency histogram tells apart; the last takes the rest.
 LATENCY_SLOTS = 32
 
-# struct figure { u64 packets[2][2], bytes[2][2], last_seen_ns, latency_ns_total,
-#                 latency_ns_log2[]; }
+# struct figure { u64 packets[2][2], bytes[2][2], last_seen_ns, ppp_control,
+#                 latency_ns_total, latency_ns_log2[]; }
 # All are sums over the CPUs, but the word at FIGURE_LAST_SEEN, of which the largest counts.
 FIGURE_LAST_SEEN = 8
-FIGURE = struct.Struct(f"={FIGURE_LAST_SEEN + 2 + LATENCY_SLOTS}Q")
+FIGURE = struct.Struct(f"={FIGURE_LAST_SEEN + 3 + LATENCY_SLOTS}Q")
 
 
 class Loss(enum.IntEnum):

@@ -36,6 +36,8 @@ class FigureRow(TypedDict):
     version: of L2TP; 0 when the header was cut short or could not be read.
     consumed, passed_up: packets for which the driver's hook returned 0 and 1.
     data_passed_up: data for a session that the driver does not know.
+    ppp_control_packets: of data_consumed, frames of PPP protocols from 0xc000 on
+    (LCP, authentication), which go to pppd and are counted by no ppp interface.
     latency_ns_log2: slot n counts frames that took 2^n to 2^(n+1) ns from the
     driver to their ppp interface; latency_packets is their sum.
     """
@@ -57,6 +59,7 @@ class FigureRow(TypedDict):
     passed_up: int
     data_consumed: int
     data_passed_up: int
+    ppp_control_packets: int
     latency_packets: int
     latency_ns_total: int
     latency_ns_log2: list[int]

@@ -132,7 +132,7 @@ def _read(
         interface_tx=interface.tx_packets,
         hook_data=hook["data_packets"],
         hook_ppp_control=hook["ppp_control_packets"],
-        hook_consumed=hook["consumed"],
-        hook_passed_up=hook["passed_up"],
+        hook_consumed=hook["data_consumed"],
+        hook_passed_up=hook["data_passed_up"],
         drops=netlink.rx_errors + netlink.rx_seq_discards,
     )

@@ -15,6 +15,8 @@
 
 #define L2TP_T 0x8000
 #define L2TP_L 0x4000
+#define L2TP_S 0x0800
+#define L2TP_O 0x0200
 #define L2TP_VERSION 0x000f
 
 /* probes/events.py: FigureKey. Host byte order. */
@@ -34,6 +36,7 @@ struct figure {
     u64 packets[2][2]; /* [kind][verdict] */
     u64 bytes[2][2];
     u64 last_seen_ns; /* the largest of all CPUs counts, not the sum */
+    u64 ppp_control;  /* of the data consumed: frames that ppp_input keeps for pppd */
     u64 latency_ns_total;
     u64 latency_ns_log2[LATENCY_SLOTS]; /* slot n: 2^n <= latency < 2^(n+1); the last: and above */
 };
@@ -58,7 +61,7 @@ struct in_hook {
     u8 active;
     u8 header_read;
     u8 kind;
-    u8 pad;
+    u8 ppp_control;
 };
 
 BPF_PERCPU_ARRAY(in_hooks, struct in_hook, 1);
@@ -156,13 +159,42 @@ INLINE int hook_entered(void *sk, void *skb)
     return 0;
 }
 
+/*
+ * A frame of a PPP protocol from 0xc000 on (LCP, authentication) goes to pppd by its channel, and
+ * no ppp interface counts it (ppp_generic.c: ppp_input). AFTER_IDS is where the fixed part of the
+ * header ends: Ns and Nr follow, then the offset's size and the offset (RFC 2661 §3.1).
+ */
+INLINE void note_ppp_protocol(struct in_hook *now, void *header, void *after_ids)
+{
+    u8 flags[2] = {}, offset[2] = {}, frame[4] = {};
+    u16 bits, protocol;
+
+    bpf_probe_read_kernel(flags, 2, header);
+    bits = flags[0] << 8 | flags[1];
+    if (bits & L2TP_S)
+        after_ids += 4;
+    if (bits & L2TP_O) {
+        bpf_probe_read_kernel(offset, 2, after_ids);
+        after_ids += 2 + (offset[0] << 8 | offset[1]);
+    }
+    bpf_probe_read_kernel(frame, 4, after_ids);
+    protocol = frame[0] << 8 | frame[1];
+    if (protocol == 0xff03) /* address and control, which may be left out (RFC 1661 §6.6) */
+        protocol = frame[2] << 8 | frame[3];
+    now->ppp_control = protocol >= 0xc000;
+}
+
 /* The driver has made the header linear by now: a second chance for one that was not. */
-INLINE int header_reached(void *header)
+INLINE int header_reached(void *after_ids, void *header)
 {
     struct in_hook *now = this_cpu();
 
-    if (now && now->active && !now->header_read)
+    if (!now || !now->active)
+        return 0;
+    if (!now->header_read)
         note_header(now, header, now->bytes, now->bytes);
+    if (now->key.version == 2)
+        note_ppp_protocol(now, header, after_ids);
     return 0;
 }
 
@@ -230,6 +262,8 @@ INLINE int hook_returned(int passed_up)
     figure->packets[kind][verdict] += 1;
     figure->bytes[kind][verdict] += now->bytes;
     figure->last_seen_ns = now->entered_ns;
+    if (verdict == CONSUMED)
+        figure->ppp_control += now->ppp_control;
     if (now->latency_ns) {
         add_latency(figure, now->latency_ns);
     } else if (kind == DATA && verdict == CONSUMED) {
@@ -281,7 +315,7 @@ MODULE_KRETFUNC_PROBE(l2tp_core, l2tp_udp_encap_recv, void *sk, void *skb, int r
 
 MODULE_KFUNC_PROBE(l2tp_core, l2tp_recv_common, void *session, void *skb, void *ptr, void *optr)
 {
-    return header_reached(optr);
+    return header_reached(ptr, optr);
 }
 
 KFUNC_PROBE(netif_rx, void *skb)
@@ -303,7 +337,7 @@ int receive_returned(struct pt_regs *ctx)
 
 int session_reached(struct pt_regs *ctx)
 {
-    return header_reached((void *)PT_REGS_PARM4(ctx));
+    return header_reached((void *)PT_REGS_PARM3(ctx), (void *)PT_REGS_PARM4(ctx));
 }
 
 int delivered(struct pt_regs *ctx)

@@ -16,7 +16,7 @@ def value(
 ) -> bytes:
     """Build one CPU's struct figure: control consumed, control passed up, data likewise."""
     slots = [(latency or {}).get(slot, 0) for slot in range(LATENCY_SLOTS)]
-    return FIGURE.pack(*packets, *octets, last_seen_ns, 5000, *slots)
+    return FIGURE.pack(*packets, *octets, last_seen_ns, 2, 5000, *slots)
 
 
 def key(netns: int = 1, tunnel: int = 7, session: int = 9, cookie: int = 1) -> bytes:
@@ -35,6 +35,7 @@ def test_a_row_is_the_sum_of_the_cpus() -> None:
     assert (row["packets"], row["bytes"]) == (29, 1110)
     assert (row["consumed"], row["passed_up"]) == (23, 6)
     assert (row["data_consumed"], row["data_passed_up"]) == (23, 1)
+    assert row["ppp_control_packets"] == 4
     assert row["latency_packets"] == 23
     assert row["latency_ns_log2"][11:13] == [22, 1]
     assert row["latency_ns_total"] == 10_000

@@ -10,7 +10,7 @@ from probes.table import draw, netns_names
 SLOTS = [0] * 10 + [23] + [0] * (LATENCY_SLOTS - 11)
 ROW = figure_row(
     FIGURE_KEY.pack(1, 4026532000, 7, 9, 2),
-    FIGURE.pack(0, 5, 23, 1, 0, 60, 900, 30, 77, 23 * 1500, *SLOTS),
+    FIGURE.pack(0, 5, 23, 1, 0, 60, 900, 30, 77, 2, 23 * 1500, *SLOTS),
 )
 
 
