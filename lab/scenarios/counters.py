@@ -1,5 +1,8 @@
 """Do the driver's ioctl, netlink, the ppp interface and BPF count the same packets?
 
+Between two quiet moments a known number of pings goes through, and each source tells how many
+packets that made. The tracer may have come when PPP already ran, so totals would not compare.
+
 The identity (both directions, in a quiet moment, without drops): a session's packets are the ppp
 interface's packets and the frames of PPP protocols at or above 0xc000, which stop in the channel's
 queue for pppd (``ppp_input``); the receive hook sees those alone as data of the session.
@@ -8,17 +11,19 @@ queue for pppd (``ppp_input``); the receive hook sees those alone as data of the
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 from lab.errors import CannotRun
 from lab.instruments.kernelview import interfaces, l2tp_objects, netns_inode
+from lab.instruments.ping import ping
 from lab.live import Live, SessionEnds
 from lab.scenarios.finding import Finding
 from probes.snapshot import Snapshot
 
 QUESTION = "Do PPPIOCGL2TPSTATS, netlink, the ppp interface and BPF agree to the packet?"
 
+_PINGS = 23
 #: How often to look for two equal readings in a row before saying that the lab is not quiet.
 _READINGS = 20
 
@@ -39,11 +44,30 @@ class _Counts:
     hook_passed_up: int
     drops: int
 
+    def since(self, before: _Counts) -> _Counts:
+        """Tell what was counted between two readings."""
+        return _Counts(
+            **{
+                field.name: getattr(self, field.name) - getattr(before, field.name)
+                for field in fields(self)
+            }
+        )
+
 
 def run(live: Live) -> Iterator[Finding]:
-    """Read the four sources at both ends of each session until two readings agree."""
+    """Read the four sources at both ends of each session, before and after some pings."""
     for ends in live.sessions():
-        lac, lns = _quiet(live, ends)
+        lac_before, lns_before = _quiet(live, ends)
+        target = next(iter(live.targets(ends.call)))
+        answers = ping(live.netns(ends.tunnel.lac), target, count=_PINGS)
+        lac_after, lns_after = _quiet(live, ends)
+        lac, lns = lac_after.since(lac_before), lns_after.since(lns_before)
+        yield Finding(
+            f"{ends.call.user}: {_PINGS} pings are {_PINGS} packets at each end's ppp interface",
+            answers.received == lns.interface_rx == lac.interface_rx == _PINGS,
+            f"{answers.received} answered, {lns.interface_rx} received at the LNS, "
+            f"{lac.interface_rx} at the LAC",
+        )
         for side, counts in ((ends.tunnel.lac, lac), (ends.tunnel.lns, lns)):
             yield from _one_end(f"{ends.call.user} at {side}", counts)
         for sender, receiver, names in ((lac, lns, "LAC → LNS"), (lns, lac, "LNS → LAC")):
