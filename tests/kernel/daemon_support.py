@@ -1,0 +1,184 @@
+"""A LAC and an LNS as processes in two network namespaces, joined by a veth pair."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from l2tp.control import ControlClient, ControlError
+
+ROOT = Path(__file__).parents[2]
+DEADLINE_S = 120.0
+SECRETS = '[tunnels]\nlns = "between us"\nlac = "between us"\n[users]\nalice = "wonder land"\n'
+CONFIG = {
+    "lac": """\
+[[tunnel]]
+name = "lns"
+local = "{lac}"
+peer = "{lns}"
+secret = "lns"
+[[tunnel.call]]
+user = "alice"
+routes = ["203.0.113.0/24", "2001:db8:3::/64"]
+addresses = ["2001:db8:a::1/64"]
+""",
+    "lns": """\
+[listen]
+address = "{lns}"
+[ppp]
+local_ipv4 = "10.64.0.1"
+pool = "10.64.0.0/24"
+[[user]]
+name = "alice"
+routes = ["2001:db8:a::/64"]
+""",
+}
+ADDRESSES = {
+    4: {"lac": "192.0.2.1", "lns": "192.0.2.2"},
+    6: {"lac": "2001:db8:1::1", "lns": "2001:db8:1::2"},
+}
+
+
+def until(condition: Callable[[], bool], what: str) -> None:
+    """Wait for what only the kernel knows, and shows to whoever asks again."""
+    deadline = time.monotonic() + DEADLINE_S
+    while not condition():
+        if time.monotonic() > deadline:
+            raise AssertionError(f"not within {DEADLINE_S:g} s: {what}")
+        time.sleep(0.02)
+
+
+class Network:
+    """The two namespaces, with addresses of both families; gone at the end."""
+
+    def __init__(self, folder: Path, version: int = 4, changes: dict[str, str] | None = None):
+        self.folder = folder
+        self.addresses = ADDRESSES[version]
+        self.changes = changes or {}
+        self.names = {role: f"l2tp-test-{os.getpid()}-{role}" for role in CONFIG}
+        self.daemons: dict[str, subprocess.Popen[bytes]] = {}
+
+    def __enter__(self) -> Self:
+        try:
+            self._make()
+        except BaseException:
+            self._remove()
+            raise
+        return self
+
+    def _make(self) -> None:
+        lac, lns = self.names.values()
+        for name in (lac, lns):
+            self.run("ip", "netns", "add", name)
+            self.run("ip", "-n", name, "link", "set", "lo", "up")
+        pair = ("type", "veth", "peer", "name", "up0", "netns", lns)
+        self.run("ip", "-n", lac, "link", "add", "up0", *pair)
+        for role, name in self.names.items():
+            for prefix, version in (("24", 4), ("64", 6)):
+                address = f"{ADDRESSES[version][role]}/{prefix}"
+                self.run("ip", "-n", name, "address", "add", address, "dev", "up0", "nodad")
+            self.run("ip", "-n", name, "link", "set", "up0", "up")
+        for address in ("203.0.113.1/32", "2001:db8:3::1/128"):
+            self.run("ip", "-n", lns, "address", "add", address, "dev", "lo")
+        for role, text in CONFIG.items():
+            folder = self.folder / role
+            folder.mkdir()
+            settings = self.changes.get(role, "")
+            (folder / "config.toml").write_text(settings + text.format(**self.addresses))
+            (folder / "secrets.toml").write_text(SECRETS)
+            (folder / "secrets.toml").chmod(0o600)
+
+    def start(self, *roles: str) -> None:
+        for role in roles:
+            argv = [sys.executable, "-m", "l2tp", role]
+            with (self.folder / role / "output.log").open("ab") as output:
+                self.daemons[role] = subprocess.Popen(
+                    [
+                        *("ip", "netns", "exec", self.names[role]),
+                        *argv,
+                        *("--config", str(self.folder / role / "config.toml")),
+                    ],
+                    cwd=ROOT,
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=output,
+                )
+
+    def client(self, role: str) -> ControlClient:
+        path = self.folder / role / "control.sock"
+        deadline = time.monotonic() + DEADLINE_S
+        while True:
+            try:
+                return ControlClient(path, timeout_s=DEADLINE_S)
+            except ControlError as error:
+                if self.daemons[role].poll() is not None or time.monotonic() > deadline:
+                    output = (self.folder / role / "output.log").read_text()
+                    raise AssertionError(f"{error}\n{output}") from error
+                time.sleep(0.02)
+
+    def wait_ready(self, *roles: str, count: int = 1) -> None:
+        """Wait until so many sessions of each daemon are ready for traffic."""
+        for role in roles:
+            with self.client(role) as events, self.client(role) as client:
+                records = events.events()
+                while len(ready_sessions(client.status())) < count:
+                    while next(records)["event"] != "SessionReady":
+                        pass
+
+    def left(self, role: str) -> dict[str, list[str]]:
+        """What the kernel has of L2TP and PPP in a daemon's namespace."""
+        name = self.names[role]
+        return {
+            "tunnels": words(self.run("ip", "netns", "exec", name, "ip", "l2tp", "show", "tunnel")),
+            "sessions": words(
+                self.run("ip", "netns", "exec", name, "ip", "l2tp", "show", "session")
+            ),
+            "interfaces": words(self.run("ip", "-n", name, "link", "show", "type", "ppp")),
+            "sockets": words(self.run("ip", "netns", "exec", name, "ss", "-Hanu")),
+        }
+
+    def run(self, *argv: str) -> str:
+        return subprocess.run(argv, check=True, capture_output=True, text=True).stdout
+
+    def ping(self, role: str, address: str) -> None:
+        self.run("ip", "netns", "exec", self.names[role], "ping", "-c2", "-W5", address)
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._remove()
+
+    def _remove(self) -> None:
+        for daemon in self.daemons.values():
+            if daemon.poll() is None:
+                daemon.kill()
+            daemon.wait()
+        for name in self.names.values():
+            with suppress(subprocess.CalledProcessError):
+                self.run("ip", "netns", "delete", name)
+
+
+def ready_sessions(status: dict[str, Any]) -> list[dict[str, Any]]:
+    return [
+        session
+        for tunnel in status["tunnels"]
+        for session in tunnel["sessions"]
+        if session["ppp"] and session["ppp"]["ready"]
+    ]
+
+
+def words(text: str) -> list[str]:
+    return [line.strip() for line in text.splitlines()]
+
+
+NOTHING: dict[str, list[str]] = {"tunnels": [], "sessions": [], "interfaces": [], "sockets": []}
