@@ -3,9 +3,6 @@
 import argparse
 import json
 import os
-import select
-import signal
-import socket
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -14,7 +11,6 @@ from typing import TYPE_CHECKING
 from probes.errors import CannotRunHereError, ProbeError
 
 if TYPE_CHECKING:
-    from probes.features import Feature
     from probes.tracer import Tracer
 
 PASSED, FAILED, USAGE, CANNOT_RUN = 0, 1, 2, 4
@@ -52,9 +48,10 @@ def _prepare(options: argparse.Namespace) -> int:
 
 
 def _count(options: argparse.Namespace) -> int:
+    from probes.beat import Beat
     from probes.table import draw, netns_names
 
-    with _Until(options.interval, options.count) as until:
+    with Beat(options.interval, options.count) as beat:
         if options.socket:
             from probes.client import TraceClient
 
@@ -62,7 +59,7 @@ def _count(options: argparse.Namespace) -> int:
         else:
             source = _tracer(options)
         try:
-            while until.next():
+            while beat.next():
                 snapshot = source.snapshot()
                 if options.json:
                     print(json.dumps(snapshot), flush=True)
@@ -81,34 +78,8 @@ def _features(options: argparse.Namespace) -> int:
     if options.json:
         print(json.dumps(answer, indent=2))
     else:
-        for alike in _alike(found):
-            first = alike[0]
-            mark = "yes" if first.available else "NO " if first.needed else "no "
-            print(mark, ", ".join(_named(feature) for feature in alike))
-            if not first.available:
-                print(f"    {first.reason}\n    {first.cure}")
+        print(features.draw(found))
     return PASSED if answer["usable"] else CANNOT_RUN
-
-
-def _named(feature: "Feature") -> str:
-    return f"{feature.name} ({feature.detail})" if feature.detail else feature.name
-
-
-def _alike(found: list["Feature"]) -> list[list["Feature"]]:
-    """Put neighbours together for which the same is to be said."""
-    groups: list[list[Feature]] = []
-    for feature in found:
-        last = groups[-1][0] if groups else None
-        if last and (feature.needed, feature.reason, feature.cure, bool(feature.detail)) == (
-            last.needed,
-            last.reason,
-            last.cure,
-            False,
-        ):
-            groups[-1].append(feature)
-        else:
-            groups.append([feature])
-    return groups
 
 
 def _stop(options: argparse.Namespace) -> int:
@@ -116,35 +87,6 @@ def _stop(options: argparse.Namespace) -> int:
 
     TraceClient(options.socket).stop()
     return PASSED
-
-
-class _Until:
-    """A beat that ends with SIGINT, SIGTERM, or after a number of turns."""
-
-    def __init__(self, interval_s: float, turns: int | None) -> None:
-        self._interval_s, self._left = interval_s, turns
-        self._reader, self._writer = socket.socketpair()
-        self._writer.setblocking(False)
-
-    def __enter__(self) -> "_Until":
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: None)
-        signal.set_wakeup_fd(self._writer.fileno())
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        signal.set_wakeup_fd(-1)
-        self._reader.close()
-        self._writer.close()
-
-    def next(self) -> bool:
-        """Wait for the next turn; False when there is none."""
-        if self._left == 0:
-            return False
-        if self._left is not None:
-            self._left -= 1
-        ready, _, _ = select.select([self._reader], [], [], self._interval_s)
-        return not ready
 
 
 def _require_root() -> None:

@@ -89,6 +89,39 @@ def report(features: list[Feature]) -> dict[str, Any]:
     }
 
 
+def draw(found: list[Feature]) -> str:
+    """Draw the answer as lines of text; what is missing for one reason stands together."""
+    lines: list[str] = []
+    for alike in _alike(found):
+        first = alike[0]
+        mark = "yes" if first.available else "NO " if first.needed else "no "
+        lines.append(f"{mark} {', '.join(_named(feature) for feature in alike)}")
+        if not first.available:
+            lines += [f"    {first.reason}", f"    {first.cure}"]
+    return "\n".join(lines)
+
+
+def _named(feature: Feature) -> str:
+    return f"{feature.name} ({feature.detail})" if feature.detail else feature.name
+
+
+def _alike(found: list[Feature]) -> list[list[Feature]]:
+    """Put neighbours together for which the same is to be said."""
+    groups: list[list[Feature]] = []
+    for feature in found:
+        last = groups[-1][0] if groups else None
+        if last and (feature.needed, feature.reason, feature.cure, bool(feature.detail)) == (
+            last.needed,
+            last.reason,
+            last.cure,
+            False,
+        ):
+            groups[-1].append(feature)
+        else:
+            groups.append([feature])
+    return groups
+
+
 def _feature(name: str, available: bool, reason: str, cure: str, **rest: Any) -> Feature:
     if available:
         return Feature(name, True, needed=rest.pop("needed", False), **rest)

@@ -14,6 +14,7 @@ from typing import Any
 
 from probes.bytecode import Bytecode, MapSpec, unlink
 from probes.errors import CannotRunHereError, ProbeError
+from probes.procfs import possible_cpus
 from probes.spec import KERNEL_STANDIN, Hook, Style
 
 # The licence that the kernel is told: bpf_probe_read_kernel is for GPL-compatible programs.
@@ -205,26 +206,6 @@ class Loaded:
             os.close(program)
         while self._map_fds:
             os.close(self._map_fds.popitem()[1])
-
-
-def missed_runs(program: int) -> int | None:
-    """Say how often the kernel did not run a program because one was running on that CPU.
-
-    program: its file descriptor. None when the kernel does not tell (fdinfo, since 5.12).
-    """
-    for line in Path(f"/proc/self/fdinfo/{program}").read_text().splitlines():
-        if line.startswith("recursion_misses:"):
-            return int(line.split()[1])
-    return None
-
-
-def possible_cpus(path: Path = Path("/sys/devices/system/cpu/possible")) -> int:
-    """Count the CPUs that a per-CPU map has room for, from a list such as 0-3,8."""
-    count = 0
-    for part in path.read_text().strip().split(","):
-        first, _, last = part.partition("-")
-        count += int(last or first) - int(first) + 1
-    return count
 
 
 # enum bpf_map_type: PERCPU_HASH, PERCPU_ARRAY, LRU_PERCPU_HASH

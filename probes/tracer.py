@@ -10,7 +10,8 @@ from probes.btf import Btf
 from probes.bytecode import Bytecode
 from probes.errors import CannotRunHereError
 from probes.events import FIGURE, compiler_flags
-from probes.loader import AttachError, Bcc, Loaded, missed_runs, possible_cpus
+from probes.loader import AttachError, Bcc, Loaded
+from probes.procfs import missed_runs, possible_cpus
 from probes.snapshot import HookState, Snapshot
 from probes.spec import RECEIVE, Hook, Program, Style, offset_flags
 

@@ -1,6 +1,7 @@
 """What the kernel offers, on a kernel that is a folder of files."""
 
 import os
+import signal
 import sys
 import types
 from pathlib import Path
@@ -9,9 +10,11 @@ import pytest
 
 from probes import __main__ as command_line
 from probes import features, modules
+from probes.beat import Beat
 from probes.errors import CannotRunHereError
 from probes.features import L2TP_TRACEPOINTS, Feature, Places
-from probes.loader import Bcc, possible_cpus
+from probes.loader import Bcc
+from probes.procfs import missed_runs, possible_cpus
 
 
 def write(path: Path, text: str = "") -> None:
@@ -171,3 +174,39 @@ def test_asking_a_tracer_that_is_not_there_is_1(
 ) -> None:
     assert command_line.main(["stop", "--socket", str(tmp_path / "x.sock")]) == 1
     assert "cannot be reached" in capsys.readouterr().err
+
+
+def test_a_descriptor_that_is_no_program_tells_of_no_missed_runs(tmp_path: Path) -> None:
+    with (tmp_path / "file").open("w") as file:
+        assert missed_runs(file.fileno()) is None
+
+
+def test_what_is_missing_for_one_reason_stands_together() -> None:
+    found = [
+        Feature("root", True, needed=True),
+        Feature("a", False, needed=False, reason="not mounted", cure="mount it"),
+        Feature("b", False, needed=False, reason="not mounted", cure="mount it"),
+        Feature("bcc", False, needed=True, reason="not there", cure="install it"),
+    ]
+    assert features.draw(found).splitlines() == [
+        "yes root",
+        "no  a, b",
+        "    not mounted",
+        "    mount it",
+        "NO  bcc",
+        "    not there",
+        "    install it",
+    ]
+
+
+def test_a_beat_ends_after_its_turns() -> None:
+    with Beat(0.001, 2) as beat:
+        assert [beat.next() for _ in range(3)] == [True, True, False]
+
+
+def test_a_signal_ends_a_beat_at_once() -> None:
+    before = signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)
+    with Beat(3600, None) as beat:
+        signal.raise_signal(signal.SIGTERM)
+        assert not beat.next()
+    assert (signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)) == before
