@@ -43,7 +43,7 @@ def iperf_tcp(client: str, server: str, address: str, *, seconds: int) -> IperfR
     finally:
         served.kill()
         served.communicate()
-    return _result(done.stdout)
+    return read_iperf(done.stdout)
 
 
 def _wait_until_listening(served: subprocess.Popen[str]) -> None:
@@ -55,7 +55,8 @@ def _wait_until_listening(served: subprocess.Popen[str]) -> None:
     raise CannotRun(f"iperf3 did not listen: {' '.join(said)}. Install it: apt install iperf3")
 
 
-def _result(text: str) -> IperfResult:
+def read_iperf(text: str) -> IperfResult:
+    """Read a client's JSON report. Raises CannotRun with iperf3's own words."""
     try:
         report = json.loads(text)
     except ValueError:

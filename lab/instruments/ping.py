@@ -47,7 +47,11 @@ def ping(
     if size is not None:
         options += ["-M", "do", "-s", str(size - HEADERS[version])]
     done = run_in(netns, ["ping", *options, target], timeout_s=scaled(10 + 2 * count))
-    text = done.stdout + done.stderr
+    return read_ping(done.stdout + done.stderr)
+
+
+def read_ping(text: str) -> PingResult:
+    """Read what iputils' ping says, both its output and its errors."""
     counts = _COUNTS.search(text)
     times = _TIMES.search(text)
     refused = _REFUSED.search(text)

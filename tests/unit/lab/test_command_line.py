@@ -1,0 +1,112 @@
+"""The command line: usage errors, exit codes, and what of it travels into the appliance."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path, PurePosixPath
+
+import pytest
+
+from lab import cli
+from lab.commands import COMMANDS
+from lab.errors import CannotRun, LabError, MachineLost, UsageError
+from lab.places.forward import forward
+
+
+class RecordingPlace:
+    """A place that keeps what it was asked to do, and answers with a code."""
+
+    name = "recording"
+    reason = "a test"
+
+    def __init__(self, code: int = 0) -> None:
+        self.code = code
+        self.ran: list[list[str]] = []
+        self.fetched: list[tuple[PurePosixPath, Path]] = []
+
+    def prepare(self) -> None:
+        self.ran.clear()
+
+    def run(self, argv: list[str], *, tty: bool = False, stdin: int | None = None) -> int:
+        self.ran.append(list(argv))
+        return self.code
+
+    def fetch(self, source: PurePosixPath, target: Path) -> None:
+        self.fetched.append((source, target))
+
+
+def forwarded(words: list[str], place: RecordingPlace, **values: object) -> list[str]:
+    args = argparse.Namespace(**values)
+    forward(place, COMMANDS[words[0] if words[0] in COMMANDS else words[-1]], args, words, {})
+    line = place.ran[-1]
+    return line[line.index("lab") + 1 :]
+
+
+def test_options_about_places_stay_behind() -> None:
+    words = ["status", "--place", "appliance", "--kernel=6.1", "--lab", "x", "--json"]
+    assert forwarded(words, RecordingPlace()) == ["status", "--lab", "x", "--json"]
+
+
+def test_a_users_own_command_travels_untouched() -> None:
+    words = ["shell", "lns", "--", "echo", "--place", "here"]
+    assert forwarded(words, RecordingPlace()) == words
+
+
+def test_files_are_brought_in_and_output_is_fetched(tmp_path: Path) -> None:
+    topology = tmp_path / "my.yml"
+    topology.write_text("name: mine\n")
+    place = RecordingPlace(code=1)
+    words = ["up", "--topology", str(topology), f"--output={tmp_path}/run"]
+    line = forwarded(words, place, topology=str(topology), output=f"{tmp_path}/run")
+    assert line[:2] == ["up", "--topology"]
+    assert line[2].endswith("/my.yml") and line[2] != str(topology)
+    assert place.ran[-2][0] == "dd"
+    ((source, target),) = place.fetched
+    assert line[3] == f"--output={source}"
+    assert target == tmp_path / "run"
+
+
+def test_a_file_that_is_not_there_is_an_error_before_anything_runs() -> None:
+    place = RecordingPlace()
+    args = argparse.Namespace(topology="no/such.yml", output=None)
+    with pytest.raises(UsageError, match=r"no/such\.yml"):
+        forward(place, COMMANDS["up"], args, ["up", "--topology", "no/such.yml"], {})
+    assert not any("lab" in line for line in place.ran)
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (LabError("x"), 1),
+        (UsageError("x"), 2),
+        (MachineLost("x"), 3),
+        (CannotRun("x"), 4),
+        (KeyError("unforeseen"), 1),
+    ],
+)
+def test_errors_become_one_paragraph_and_an_exit_code(
+    error: Exception, code: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(*_: object) -> int:
+        raise error
+
+    monkeypatch.setattr(cli, "_dispatch", fail)
+    assert cli.main(["status"]) == code
+    said = capsys.readouterr().err
+    assert said.startswith("l2tp-lab: ")
+    assert "Traceback" not in said
+
+
+@pytest.mark.parametrize("words", [[], ["fly"], ["--lab", "No!", "up"], ["up", "--place", "moon"]])
+def test_wrong_usage_is_exit_code_2(words: list[str]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        cli.main(words)
+    assert stopped.value.code == 2
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_has_help(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        cli.main([name, "--help"])
+    assert stopped.value.code == 0
+    assert "usage: l2tp-lab" in capsys.readouterr().out
