@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from lab.console import Step
 from lab.live import Live
+from lab.result_writers import as_json as results_as_json
 from lab.result_writers import text
 from lab.results import Result
 from lab.topology import Topology
@@ -36,6 +39,17 @@ def closing_words(live: Live, results: Sequence[Result], steps: Sequence[Step]) 
     parts.append("\n".join(_steps(steps)))
     parts.append("\n".join(f"  {command:<22} {what}" for command, what in NEXT))
     return "\n\n".join(part.rstrip() for part in parts)
+
+
+def as_json(live: Live, results: Sequence[Result], steps: Sequence[Step]) -> str:
+    """Write the same as one JSON document."""
+    document = {
+        "lab": live.lab,
+        "status": {node: live.status(node) for node in live.daemons},
+        "checks": json.loads(results_as_json(results)) if results else None,
+        "steps": [asdict(step) for step in steps],
+    }
+    return json.dumps(document, indent=1)
 
 
 def _steps(steps: Sequence[Step]) -> Iterator[str]:

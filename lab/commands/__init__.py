@@ -91,4 +91,5 @@ COMMANDS = {
     "doctor": Command("doctor", Where.BOX, "what this box can do, each “no” with its cure"),
     "setup": Command("setup", Where.BOX, "install what the doctor misses"),
     "appliance": Command("appliance", Where.BOX, "build, start, stop, export, … the appliance"),
+    "bench": Command("bench", Where.BOX, "measure the figures, with their conditions"),
 }

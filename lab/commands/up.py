@@ -14,6 +14,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--topology", metavar="NAME|FILE", default="default", help="what to build (a .yml file)"
     )
     parser.add_argument("--check", action="store_true", help="run the checks as well")
+    parser.add_argument("--json", action="store_true", help="one JSON document, no picture")
     parser.add_argument("--output", metavar="FOLDER", help="leave the run's folder here")
 
 
@@ -22,7 +23,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
     from lab.bringup import bring_up, is_up
     from lab.checks import CHECKS, run_checks
     from lab.live import Live
-    from lab.report import closing_words
+    from lab.report import as_json, closing_words
     from lab.results import exit_code
     from lab.runfolder import write_run_folder
     from lab.topology import load_topology
@@ -36,7 +37,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
         live = bring_up(args.lab, topology, console)
     steps = list(console.finished)
     results = run_checks(live, CHECKS, console) if args.check else []
-    print(closing_words(live, results, steps))
+    print(as_json(live, results, steps) if args.json else closing_words(live, results, steps))
     if args.output:
         write_run_folder(Path(args.output), live, results)
     return exit_code(results) if args.check else 0

@@ -1,0 +1,114 @@
+"""Measures how long things take on this box, with the conditions that the figures hold for.
+
+Everything is done by the command line, as a user would, in a lab of its own.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from lab.console import Console
+from lab.errors import LabError
+
+LAB = "bench"
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One measured figure: every run's value, its unit, and what it is to stay under."""
+
+    name: str
+    values: tuple[float, ...]
+    unit: str
+    goal: float
+
+    @property
+    def value(self) -> float:
+        """The median of the runs."""
+        return median(self.values)
+
+
+def measure(console: Console, *, place: Sequence[str], rounds: int) -> dict[str, Any]:
+    """Run everything; return conditions, figures, and the steps of the last warm bring-up."""
+    warm: list[float] = []
+    again: list[float] = []
+    steps: list[dict[str, Any]] = []
+    before = os.getloadavg()[0]
+    for number in range(1, rounds + 1):
+        with console.step(f"round {number} of {rounds}: warm bring-up, down and up again"):
+            _run(["appliance", "stop"], place)
+            seconds, output = _timed(["up", "--json"], place)
+            warm.append(seconds)
+            steps = json.loads(output)["steps"]
+            again.append(_timed(["down"], place)[0] + _timed(["up"], place)[0])
+    memory = _machine(place)["memory_mib"]
+    _run(["down"], place)
+    at_rest = _machine(place)["memory_mib"]
+    machine = _machine(place)
+    _run(["appliance", "stop"], place)
+    figures = [
+        Figure("warm bring-up, machine restored, to the first ping", tuple(warm), "s", 8.0),
+        Figure("down and up again in a running machine", tuple(again), "s", 3.0),
+        Figure("the appliance with a lab up", (memory,), "MiB", 400.0),
+        Figure("the appliance at rest", (at_rest,), "MiB", 400.0),
+        Figure("the appliance's image on disk", (_image_mib(),), "MB", 700.0),
+    ]
+    return {"conditions": conditions(machine, before), "figures": figures, "steps": steps}
+
+
+def conditions(machine: dict[str, Any], load: float) -> dict[str, Any]:
+    """Say what the figures hold for."""
+    return {
+        "cpu": _cpu_model(),
+        "cores": os.cpu_count(),
+        "load_before": round(load, 2),
+        "host_kernel": platform.release(),
+        "guest_kernel": machine["kernel"],
+        "acceleration": machine["acceleration"],
+        "python": platform.python_version(),
+    }
+
+
+def _cpu_model() -> str:
+    for line in Path("/proc/cpuinfo").read_text().splitlines():
+        if line.startswith("model name"):
+            return line.partition(":")[2].strip()
+    return platform.machine()
+
+
+def _machine(place: Sequence[str]) -> dict[str, Any]:
+    rows = json.loads(_run(["appliance", "status", "--json"], place))["machines"]
+    found: dict[str, Any] = next(row for row in rows if row["lab"] == LAB)
+    return found
+
+
+def _image_mib() -> float:
+    from lab.places.appliance.image import ROOT
+    from lab.places.appliance.paths import default_cache
+
+    # Blocks on disk, not the length: the file has holes.
+    return (default_cache().image / ROOT).stat().st_blocks * 512 / 1e6
+
+
+def _timed(words: list[str], place: Sequence[str]) -> tuple[float, str]:
+    started = time.monotonic()
+    output = _run(words, place)
+    return time.monotonic() - started, output
+
+
+def _run(words: list[str], place: Sequence[str]) -> str:
+    command = [sys.executable, "-m", "lab", *place, "--lab", LAB, *words]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise LabError(f"{' '.join(words)} ended with code {done.returncode}:\n{done.stderr}")
+    return done.stdout

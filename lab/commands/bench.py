@@ -1,0 +1,49 @@
+"""``l2tp-lab bench``: measure the figures, with their conditions."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Iterator
+from dataclasses import asdict
+from typing import Any
+
+from lab.console import Console
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.add_argument("--rounds", type=int, default=3, metavar="N", help="how often (3)")
+    parser.add_argument("--json", action="store_true", help="one JSON document")
+
+
+def run(args: argparse.Namespace, console: Console) -> int:
+    """Measure in a machine of its own, print the figures beside their goals."""
+    from lab.bench import measure
+
+    place = ["--place", "appliance"]
+    if kernel := getattr(args, "kernel", None):
+        place += ["--kernel", kernel]
+    measured = measure(console, place=place, rounds=max(1, args.rounds))
+    if args.json:
+        rows = [{**asdict(figure), "median": figure.value} for figure in measured["figures"]]
+        print(json.dumps({**measured, "figures": rows}, indent=1))
+    else:
+        print("\n".join(_lines(measured)))
+    return 0
+
+
+def _lines(measured: dict[str, Any]) -> Iterator[str]:
+    yield "conditions"
+    for name, value in measured["conditions"].items():
+        yield f"  {name:<16} {value}"
+    yield f"\n{'figure (median)':<52}{'value':>9}{'goal':>9}"
+    for figure in measured["figures"]:
+        mark = " " if figure.value < figure.goal else "!"
+        yield (
+            f"{figure.name:<52}{figure.value:>8.1f}{mark}{'< ' + format(figure.goal, 'g'):>9} "
+            f"{figure.unit}"
+        )
+    yield "\nwhere the seconds of the last bring-up went, inside the machine"
+    for step in measured["steps"]:
+        yield f"  {step['name']:<58}{step['duration_s']:>7.2f} s"
