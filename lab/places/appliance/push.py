@@ -10,6 +10,9 @@ from lab.places.appliance.connection import Connection
 
 _RECEIVE = "/usr/lib/l2tp-lab/receive"
 
+#: How tar writes that nothing follows.
+_EMPTY_TAR = bytes(1024)
+
 
 def push(
     connection: Connection, there: Mapping[str, str], *, set_clock: bool = True
@@ -21,5 +24,5 @@ def push(
     tree = code.read_tree()
     archive = code.pack(tree, there)
     if archive or set_clock:
-        connection.call([_RECEIVE, f"{time.time():.3f}"], data=archive)
+        connection.call([_RECEIVE, f"{time.time():.3f}"], data=archive or _EMPTY_TAR)
     return tree

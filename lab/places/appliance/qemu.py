@@ -59,7 +59,7 @@ class Machine:
     log: Path
     port: int
     memory: Memory = Memory()
-    cpus: int = 2
+    cpus: int = 1
     #: The device state to go on from, as ``migrate`` wrote it.
     incoming: Path | None = None
     kernel_arguments: tuple[str, ...] = ()
@@ -106,6 +106,19 @@ def port_of(argv: tuple[str, ...] | list[str]) -> int:
     """Read the forwarded port back from a running machine's arguments; 0 without one."""
     match = re.search(r"hostfwd=tcp:127\.0\.0\.1:(\d+)-", "\n".join(argv))
     return int(match[1]) if match else 0
+
+
+def processors(acceleration: str, version: str) -> int:
+    """Return how many processors a guest may have.
+
+    Before 8.1 an emulated processor could keep a translation of code that another one was just
+    patching (QEMU commit deba78709ae8, "accel/tcg: Always lock pages before translation"). Linux
+    patches itself whenever a static key or a kprobe is switched, and then dies of a stray int3:
+    one boot in ten on a busy box. With one processor there is nobody to race with.
+    """
+    match = re.search(r"version (\d+)\.(\d+)", version)
+    known = (int(match[1]), int(match[2])) if match else (0, 0)
+    return 1 if acceleration == "tcg" and known < (8, 1) else 2
 
 
 def read_version(qemu: str) -> str:

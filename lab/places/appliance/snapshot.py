@@ -98,7 +98,7 @@ def ensure_snapshot(
                 manifest.describe(folder, "warm", key, {})
         finally:
             machine.end(home, _ENDING_S)
-            machine.forget(home)
+        machine.forget(home)  # kept after a failure, for its console's log
         _prune(cache, key)
         return cache.warm / key
 

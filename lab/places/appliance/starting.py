@@ -47,7 +47,8 @@ def start(parts: Parts, home: Home, lab: str, progress: Progress) -> Connection:
     spec = _specify(parts, home, lab)
     version = qemu.read_version(spec.architecture.qemu)
     verdict = acceleration.decide(parts.cache, spec, version, progress)
-    spec = replace(spec, acceleration=verdict.acceleration)
+    cpus = qemu.processors(verdict.acceleration, version)
+    spec = replace(spec, acceleration=verdict.acceleration, cpus=cpus)
     starter = _Starter(parts, home, spec, verdict, progress)
     key = snapshot.snapshot_key(spec, parts.made_from, version)
     for _ in range(2):
