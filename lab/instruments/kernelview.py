@@ -5,13 +5,14 @@ Every function takes the namespace's name (``/run/netns/<name>``) and asks the k
 
 from __future__ import annotations
 
-import asyncio
 import os
 import subprocess
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
+
+from lab.netlink import iproute, part
 
 _NETNS = Path("/run/netns")
 
@@ -73,13 +74,13 @@ def l2tp_objects(netns: str) -> tuple[list[Tunnel], list[Session]]:
     """Ask the driver for all its tunnels and sessions in a namespace."""
     # The synchronous L2tp.dump_tunnels() forgets an argument of the asynchronous one that it
     # wraps (seen in pyroute2 0.9.5 and 0.9.7), so the asynchronous one is used.
+    import asyncio  # imported late: all that brings a lab up would wait for it
+
     return asyncio.run(_l2tp_objects(netns))
 
 
 async def _l2tp_objects(netns: str) -> tuple[list[Tunnel], list[Session]]:
-    from pyroute2.netlink.generic.l2tp import AsyncL2tp
-
-    async with AsyncL2tp(netns=netns, flags=0) as l2tp:
+    async with part("netlink.generic.l2tp").AsyncL2tp(netns=netns, flags=0) as l2tp:
         await l2tp.setup_endpoint()
         tunnels = [_tunnel(message) async for message in await l2tp.dump_tunnels(0)]
         sessions = [_session(message) async for message in await l2tp.dump_sessions()]
@@ -112,9 +113,7 @@ def _statistics(message: Any) -> L2tpStatistics:
 
 def interfaces(netns: str, prefix: str = "") -> list[Interface]:
     """List the interfaces whose names begin with ``prefix`` (``"ppp"``)."""
-    from pyroute2.iproute import IPRoute
-
-    with IPRoute(netns=netns, flags=0) as netlink:
+    with iproute(netns) as netlink:
         links = [link for link in netlink.get_links() if _name(link).startswith(prefix)]
         addresses = list(netlink.get_addr())
     return [_interface(link, addresses) for link in links]
