@@ -1,20 +1,17 @@
 """Makes plans real in this kernel, and takes away again what the ledger proves to be ours.
 
-Links, addresses, routes and impairments go through one ``ip`` or ``tc`` batch per namespace, all
-batches at the same time. Namespaces have their own room, ``lab.names``; processes theirs,
+Links, addresses, routes and impairments are asked for by netlink, many in one datagram
+(``lab.netlink_requests``). Namespaces have their own room, ``lab.names``; processes theirs,
 ``lab.processes``.
 """
 
 from __future__ import annotations
 
 import os
-import socket
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
-from lab.batches import Place, run_batches
 from lab.errors import CannotRun, LabError
 from lab.names import (
     Reserved,
@@ -29,6 +26,8 @@ from lab.names import (
     taken,
 )
 from lab.namespaces import in_netns
+from lab.netlink_messages import Sight, message_of, unlink_message
+from lab.netlink_requests import Request, indices, send
 from lab.pace import scaled
 from lab.plan import (
     Address,
@@ -44,6 +43,7 @@ from lab.plan import (
     Sysctl,
     Veth,
 )
+from lab.plan_text import do_text, undo_text
 from lab.processes import (
     PATIENCE_S,
     Running,
@@ -104,10 +104,8 @@ class KernelWorld:
     def make(self, steps: Sequence[Step]) -> list[Identity]:
         """Make a reserved group; the steps of one group may be made in any order."""
         self._set_sysctls([s for s in steps if isinstance(s, Sysctl)])
-        run_batches("ip", {None: [s for s in steps if isinstance(s, Veth)]})
-        inside = [s for s in steps if isinstance(s, Address | LinkUp | Route)]
-        run_batches("ip", self._by_netns(inside))
-        run_batches("tc", self._by_netns([s for s in steps if isinstance(s, Netem)]))
+        self._make_links([s for s in steps if isinstance(s, Veth)])
+        self._make_inside([s for s in steps if isinstance(s, Address | LinkUp | Route | Netem)])
         return [self._make(step) for step in steps]
 
     def _make(self, step: Step) -> Identity:
@@ -125,7 +123,7 @@ class KernelWorld:
                 running = start_process(step, run=self._run, netns=netns)
                 return {"pid": running.pid, "start_ticks": running.start_ticks}
             case _:
-                pass  # made above, in a batch
+                pass  # made above, many at once
         return {}
 
     def adopt(self, entries: Sequence[Entry], run: str) -> None:
@@ -146,14 +144,16 @@ class KernelWorld:
                 f"bring the lab down and up again: l2tp-lab down && l2tp-lab up"
             ) from None
 
-    def _by_netns(
-        self, steps: Iterable[Address | LinkUp | Route | Netem]
-    ) -> Mapping[Place | None, list[Step]]:
-        groups: dict[Place | None, list[Step]] = {}
-        for step in steps:
-            place = Place(step.netns, self._handle(step.netns))
-            groups.setdefault(place, []).append(step)
-        return groups
+    def _make_links(self, steps: Sequence[Veth]) -> None:
+        names = {name for step in steps for name in (step.netns, step.peer_netns)}
+        sight = Sight({name: self._handle(name) for name in names}, {})
+        send([_request(step, sight) for step in steps], netns=None)
+
+    def _make_inside(self, steps: Sequence[Address | LinkUp | Route | Netem]) -> None:
+        for name in dict.fromkeys(step.netns for step in steps):
+            handle = self._handle(name)
+            sight = Sight({}, indices(handle))
+            send([_request(step, sight) for step in steps if step.netns == name], netns=handle)
 
     def _set_sysctls(self, steps: Sequence[Sysctl]) -> None:
         for name in dict.fromkeys(step.netns for step in steps):
@@ -201,6 +201,10 @@ class KernelWorld:
         ]
 
 
+def _request(step: Step, sight: Sight) -> Request:
+    return Request(do_text(step), message_of(step, sight))
+
+
 def _unknown(process: Running) -> Entry:
     return Entry("", "process", {"name": f"pid {process.pid}"}, {})
 
@@ -222,28 +226,27 @@ def _unlink(
     """Delete veth pairs now, since a namespace lives on while somebody else is inside."""
     if not same_boot:
         return [Removal(entry, ABSENT) for entry in entries]
-    handles = {n: h for n, i in namespaces.items() if (h := open_own(n, i)) is not None}
-    try:
-        found = [entry for entry in entries if _has_link(entry, handles)]
-        lines: dict[Place | None, list[str]] = {}
-        for entry in found:
-            line = f"link del dev {entry.step['interface']}"
-            place = Place(entry.step["netns"], handles[entry.step["netns"]])
-            lines.setdefault(place, []).append(line)
-        run_batches("ip", lines)
-    finally:
-        for handle in handles.values():
-            os.close(handle)
+    found = []
+    for name in dict.fromkeys(entry.step["netns"] for entry in entries):
+        handle = open_own(name, namespaces[name]) if name in namespaces else None
+        if handle is not None:
+            try:
+                own = [entry for entry in entries if entry.step["netns"] == name]
+                found += _unlink_inside(handle, own)
+            finally:
+                os.close(handle)
     return [Removal(entry, REMOVED if entry in found else ABSENT) for entry in entries]
 
 
-def _has_link(entry: Entry, handles: Mapping[str, int]) -> bool:
-    handle = handles.get(entry.step["netns"])
-    if handle is None:
-        return False
-    with suppress(OSError):
-        return in_netns(handle, lambda: socket.if_nametoindex(entry.step["interface"])) > 0
-    return False
+def _unlink_inside(handle: int, entries: Sequence[Entry]) -> list[Entry]:
+    there = indices(handle)
+    found = [entry for entry in entries if entry.step["interface"] in there]
+    requests = [
+        Request(undo_text(Veth(**entry.step)), unlink_message(there[entry.step["interface"]]))
+        for entry in found
+    ]
+    send(requests, netns=handle)
+    return found
 
 
 def _release(entries: Sequence[Entry], same_boot: bool) -> list[Removal]:

@@ -92,11 +92,11 @@ class Route:
 
 @dataclass(frozen=True)
 class Netem:
-    """A netem queue discipline at an interface's root; ``options`` are tc's words."""
+    """A netem queue discipline at an interface's root."""
 
     netns: str
     interface: str
-    options: tuple[str, ...]
+    impairment: Impairment
 
 
 @dataclass(frozen=True)
@@ -234,29 +234,4 @@ def _impairments(topology: Topology, lab: str) -> Iterator[Step]:
     for link in topology.links:
         for end in link.ends:
             if end.impairment is not None:
-                options = netem_options(end.impairment)
-                yield Netem(netns_name(lab, end.node), end.interface, options)
-
-
-def netem_options(impairment: Impairment) -> tuple[str, ...]:
-    """Write an impairment in the words of ``tc qdisc … netem`` (tc-netem(8))."""
-    words: list[str] = []
-    if impairment.limit_packets:
-        words += ["limit", str(impairment.limit_packets)]
-    if impairment.delay_ms or impairment.jitter_ms:
-        words += ["delay", f"{impairment.delay_ms:g}ms"]
-    if impairment.jitter_ms:
-        words += [f"{impairment.jitter_ms:g}ms"]
-    for word, percent in (
-        ("loss", impairment.loss_percent),
-        ("duplicate", impairment.duplicate_percent),
-        ("corrupt", impairment.corrupt_percent),
-        ("reorder", impairment.reorder_percent),
-    ):
-        if percent:
-            words += [word, f"{percent:g}%"]
-    if impairment.reorder_gap_packets:
-        words += ["gap", str(impairment.reorder_gap_packets)]
-    if impairment.rate_kbit:
-        words += ["rate", f"{impairment.rate_kbit}kbit"]
-    return tuple(words)
+                yield Netem(netns_name(lab, end.node), end.interface, end.impairment)

@@ -1,7 +1,7 @@
 """Plans in words: the command that makes each step, and what undoes it.
 
-The lines for ``ip`` and ``tc`` are the very ones that ``lab.netns`` runs, so what ``--dry-run``
-prints is what happens.
+``lab.netns`` makes links, addresses, routes and impairments by netlink, so the lines for ``ip`` and
+``tc`` are what would do the same by hand: ``--dry-run`` prints them, and errors name them.
 """
 
 from __future__ import annotations
@@ -25,31 +25,29 @@ from lab.plan import (
     Sysctl,
     Veth,
 )
+from lab.topology import Impairment
 
 WITH_NETNS = "goes with its namespace"
 WITH_FOLDER = "goes with the runtime folder"
 
-# How each kind is said to ip or tc in a batch (ip-netns(8), ip-link(8), tc-netem(8)).
-BATCH: dict[type, Callable[[Any], str]] = {
-    Veth: lambda s: (
-        f"link add name {s.interface} index {s.index} mtu {s.mtu} netns {s.netns} type veth "
-        f"peer name {s.peer_interface} index {s.peer_index} mtu {s.mtu} netns {s.peer_netns}"
-    ),
-    Address: lambda s: f"address add {s.address} dev {s.interface}{_no_dad(s.address)}",
-    LinkUp: lambda s: f"link set dev {s.interface} up",
-    Route: lambda s: f"route add {s.to} via {s.via}",
-    Netem: lambda s: f"qdisc add dev {s.interface} root netem {' '.join(s.options)}",
-}
-
+# ip-netns(8), ip-link(8), ip-address(8), ip-route(8), tc-netem(8).
 DO: dict[type, Callable[[Any], str]] = {
     NamesFolder: lambda s: f"mkdir -p {s.path} && mount --bind --make-shared {s.path} {s.path}",
     Netns: lambda s: f"ip netns add {s.name}",
     Sysctl: lambda s: f"ip netns exec {s.netns} sysctl -qw {s.key}={shlex.quote(s.value)}",
-    Veth: lambda s: f"ip {BATCH[Veth](s)}",
-    Address: lambda s: f"ip -n {s.netns} {BATCH[Address](s)}",
-    LinkUp: lambda s: f"ip -n {s.netns} {BATCH[LinkUp](s)}",
-    Route: lambda s: f"ip -n {s.netns} {BATCH[Route](s)}",
-    Netem: lambda s: f"tc -n {s.netns} {BATCH[Netem](s)}",
+    Veth: lambda s: (
+        f"ip link add name {s.interface} index {s.index} mtu {s.mtu} netns {s.netns} type veth "
+        f"peer name {s.peer_interface} index {s.peer_index} mtu {s.mtu} netns {s.peer_netns}"
+    ),
+    Address: lambda s: (
+        f"ip -n {s.netns} address add {s.address} dev {s.interface}{_no_dad(s.address)}"
+    ),
+    LinkUp: lambda s: f"ip -n {s.netns} link set dev {s.interface} up",
+    Route: lambda s: f"ip -n {s.netns} route add {s.to} via {s.via}",
+    Netem: lambda s: (
+        f"tc -n {s.netns} qdisc add dev {s.interface} root netem "
+        f"{' '.join(netem_words(s.impairment))}"
+    ),
     Folder: lambda s: f"mkdir -m {s.mode:o} {s.path}",
     File: lambda s: f"install -m {s.mode:o} … {s.path}",
     Process: lambda s: f"{_prefix(s)}{shlex.join(s.argv)} >>{s.log} 2>&1 &",
@@ -74,13 +72,32 @@ def _no_dad(address: str) -> str:
     return " nodad" if ":" in address else ""
 
 
+def netem_words(impairment: Impairment) -> tuple[str, ...]:
+    """Write an impairment in the words of ``tc qdisc … netem`` (tc-netem(8))."""
+    words: list[str] = []
+    if impairment.limit_packets:
+        words += ["limit", str(impairment.limit_packets)]
+    if impairment.delay_ms or impairment.jitter_ms:
+        words += ["delay", f"{impairment.delay_ms:g}ms"]
+    if impairment.jitter_ms:
+        words += [f"{impairment.jitter_ms:g}ms"]
+    for word, percent in (
+        ("loss", impairment.loss_percent),
+        ("duplicate", impairment.duplicate_percent),
+        ("corrupt", impairment.corrupt_percent),
+        ("reorder", impairment.reorder_percent),
+    ):
+        if percent:
+            words += [word, f"{percent:g}%"]
+    if impairment.reorder_gap_packets:
+        words += ["gap", str(impairment.reorder_gap_packets)]
+    if impairment.rate_kbit:
+        words += ["rate", f"{impairment.rate_kbit}kbit"]
+    return tuple(words)
+
+
 def _prefix(step: Process) -> str:
     return f"ip netns exec {step.netns} " if step.netns else ""
-
-
-def batch_line(step: Step) -> str:
-    """Say a step to ``ip -batch`` or ``tc -batch``; KeyError for steps that neither makes."""
-    return BATCH[type(step)](step)
 
 
 def do_text(step: Step) -> str:

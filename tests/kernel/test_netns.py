@@ -16,15 +16,16 @@ from typing import Any
 
 import pytest
 
-from lab.batches import run_batches
 from lab.builder import Downfall, down, start, up
 from lab.errors import CannotRun, LabError
 from lab.ledger import Ledger
 from lab.namespaces import FOLDER, in_netns
+from lab.netlink_messages import Sight, message_of
+from lab.netlink_requests import AT_ONCE, NetworkError, Request, indices, send
 from lab.netns import KernelWorld
-from lab.plan import Netem, Process, make_plan, runtime_folder
+from lab.plan import Address, Netem, Process, make_plan, runtime_folder
 from lab.processes import MARK, Running, is_alive, start_ticks, stop_processes
-from lab.topology import Topology, load_topology, to_json
+from lab.topology import Impairment, Topology, load_topology, to_json
 
 pytestmark = pytest.mark.kernel
 
@@ -319,13 +320,35 @@ def test_impairments_are_what_tc_says(lab: str) -> None:
 
 def test_a_missing_queue_discipline_cannot_run(lab: str) -> None:
     bring_up(lab)
-    wrong = Netem(f"{lab}-lac", "core", ("nonsense", "7"))
+    handle = os.open(FOLDER / f"{lab}-lac", os.O_RDONLY)
+    try:
+        sight = Sight({}, indices(handle))
+        message = message_of(Netem(f"{lab}-lac", "core", Impairment(delay_ms=1)), sight)
+        message["attrs"] = [("TCA_KIND", "nonsense")]
+        with pytest.raises(CannotRun, match=r"^as tc says: .*modprobe sch_netem"):
+            send([Request("as tc says", message)], netns=handle)
+    finally:
+        os.close(handle)
 
-    def fail() -> None:
-        run_batches("tc", {None: [wrong]})
 
-    with pytest.raises(LabError, match="nonsense"):
-        in_node(lab, "lac", fail)
+def test_of_many_requests_the_first_refused_is_named_and_the_others_made(lab: str) -> None:
+    bring_up(lab)
+    handle = os.open(FOLDER / f"{lab}-core", os.O_RDONLY)
+    try:
+        sight, count = Sight({}, indices(handle)), 3 * AT_ONCE
+        texts = [f"10.9.{number}.1/24" for number in range(count)]
+        texts[-2] = texts[5] = "192.0.2.2/24"  # there already
+        messages = [message_of(Address(f"{lab}-core", "lac", text), sight) for text in texts]
+        first, last = messages[: AT_ONCE + 1], messages[AT_ONCE + 1 :]
+        with pytest.raises(NetworkError, match=r"^number 5: .*(exists|assigned)"):
+            send([Request(f"number {n}", m) for n, m in enumerate(first[:AT_ONCE])], netns=handle)
+        with pytest.raises(NetworkError, match=rf"^number {len(last) - 2}: "):
+            send([Request(f"number {n}", m) for n, m in enumerate(last)], netns=handle)
+        (shown,) = ip("-4", "address", "show", "dev", "lac", netns=f"{lab}-core")
+        # Its own address; all but number 5 of the first lot; all but one of the last.
+        assert len(shown["addr_info"]) == 1 + (AT_ONCE - 1) + (len(last) - 1)
+    finally:
+        os.close(handle)
 
 
 def run_child(verb: str, lab: str, kill_at: int, topology: Path) -> tuple[int, str]:

@@ -20,10 +20,9 @@ from lab.plan import (
     Veth,
     kind_of,
     make_plan,
-    netem_options,
     runtime_folder,
 )
-from lab.plan_text import DO, UNDO, plan_lines
+from lab.plan_text import DO, UNDO, netem_words, plan_lines
 from lab.topology import Impairment, load_topology
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "plans"
@@ -124,4 +123,4 @@ def test_secrets_are_readable_by_root_alone_and_in_no_printed_plan() -> None:
     ],
 )
 def test_impairments_in_the_words_of_tc(impairment: Impairment, words: str) -> None:
-    assert " ".join(netem_options(impairment)) == words
+    assert " ".join(netem_words(impairment)) == words
