@@ -19,7 +19,6 @@ from lab.processes import (
     start_ticks,
     stop_processes,
 )
-from lab.spawn import Batch
 
 PATIENCE_S = 30.0
 
@@ -62,14 +61,3 @@ def test_a_missing_program_is_named(tmp_path: Path) -> None:
     step = Process("tracer", None, ("there-is-no-such-program",), str(tmp_path / "log"))
     with pytest.raises(ProcessError, match=r"cannot start tracer.*l2tp-lab doctor"):
         start_process(step, run="run", netns=None)
-
-
-def test_a_batch_reads_its_lines_and_tells_how_it_ended() -> None:
-    batch = Batch.start(("sh",), "cat <<end\nall of it\nend\necho wrong >&2; exit 3\n")
-    assert batch.finish() == (3, "all of it\nwrong\n")
-
-
-def test_batches_run_beside_each_other_and_take_large_input() -> None:
-    text = "x" * 300_000
-    batches = [Batch.start(("cat",), text) for _ in range(3)]
-    assert [batch.finish() for batch in batches] == [(0, text)] * 3
