@@ -1,10 +1,9 @@
-"""A daemon's configuration: TOML → dataclasses, every mistake reported at once."""
+"""A daemon's configuration: TOML → l2tp.settings, every mistake reported at once."""
 
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from pathlib import Path
 from typing import Final
 
@@ -13,6 +12,7 @@ from l2tp.credentials import Credentials, load_credentials
 from l2tp.dataplane import SessionOptions
 from l2tp.parameters import Address, EndpointConfig
 from l2tp.ppp.options import AUTHENTICATION_METHODS, PppSettings
+from l2tp.settings import CallConfig, DaemonConfig, LnsConfig, TunnelConfig, UserConfig
 from l2tp.toml_table import ConfigurationError, Document, Table
 
 _HOUR_S: Final = 3600.0
@@ -32,69 +32,6 @@ _PROTOCOL_INTEGERS: Final = (
     ("maximum_tunnels", 1, 0xFFFF),
     ("maximum_sessions_per_tunnel", 1, 0xFFFF),
 )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CallConfig:
-    """A call that a LAC places, and what it sets up once PPP is up.
-
-    ``routes`` (prefixes) and ``addresses`` (with prefix length) go to the call's ppp interface.
-    """
-
-    user: str
-    routes: tuple[str, ...] = ()
-    addresses: tuple[str, ...] = ()
-    at_start: bool = True
-    called_number: str | None = None
-    calling_number: str | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TunnelConfig:
-    """A tunnel that a LAC opens: from ``local`` (port 0: a free one) to ``peer``."""
-
-    name: str
-    local: Address
-    peer: Address
-    secret: bytes | None
-    at_start: bool
-    calls: tuple[CallConfig, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UserConfig:
-    """A caller that an LNS knows; ``routes`` are the prefixes behind it (framed routes)."""
-
-    name: str
-    routes: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LnsConfig:
-    """What only an LNS has: where it listens, which addresses it gives, whom it knows."""
-
-    listen: Address
-    local_ipv4: ipaddress.IPv4Address
-    pool: ipaddress.IPv4Network
-    users: Mapping[str, UserConfig]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DaemonConfig:
-    """Everything a daemon needs to know; exactly one of ``tunnels`` and ``lns`` is used."""
-
-    role: str
-    state_folder: Path
-    pppd: Path
-    ppp_timeout_s: float
-    stop_timeout_s: float
-    log_messages: bool
-    endpoint: EndpointConfig
-    ppp: PppSettings
-    data: SessionOptions
-    credentials: Credentials
-    tunnels: tuple[TunnelConfig, ...] = ()
-    lns: LnsConfig | None = None
 
 
 def load_config(path: Path, role: str) -> DaemonConfig:

@@ -10,10 +10,10 @@ import asyncio
 import errno
 import random
 import signal
+import traceback
 from collections.abc import Callable
 from typing import Any
 
-from l2tp.config import DaemonConfig
 from l2tp.control_server import ControlServer
 from l2tp.endpoint import Endpoint
 from l2tp.events import (
@@ -37,6 +37,7 @@ from l2tp.ppp.home import PppHome
 from l2tp.ppp.sessions import PppDataPlane, Sessions
 from l2tp.roles import Role
 from l2tp.session_events import SessionEvents
+from l2tp.settings import DaemonConfig
 from l2tp.sockets import UdpSockets
 from l2tp.tunnel_events import TunnelEvents
 from l2tp.view import View
@@ -115,6 +116,7 @@ class Daemon:
 
     async def run(self) -> None:
         """Start, serve until stopped, leave nothing behind; raises KernelError at the start."""
+        self._loop.set_exception_handler(self._log_failure)
         try:
             self.role.start()
             await self._control.start()
@@ -145,6 +147,12 @@ class Daemon:
     def _finish(self) -> None:
         if not self._finished.done():
             self._finished.set_result(None)
+
+    def _log_failure(self, _: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """Log a fault of ours with its trace; it is no reason to end every other session."""
+        error = context.get("exception")
+        trace = traceback.format_exception(error) if isinstance(error, BaseException) else []
+        self.log.write("InternalError", text=context["message"], trace="".join(trace))
 
     # Between the endpoint and the world
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from l2tp.config import CallConfig, DaemonConfig, TunnelConfig, routes_into_itself
+from l2tp.config import routes_into_itself
 from l2tp.control_server import RequestError
 from l2tp.errors import HANG_UP
 from l2tp.events import CallAnswered, CallRequested
@@ -14,6 +14,7 @@ from l2tp.kernel.udp import open_udp_socket
 from l2tp.parameters import CallParameters
 from l2tp.ppp.options import PppCall
 from l2tp.roles import CallRefused, Role
+from l2tp.settings import CallConfig, DaemonConfig, TunnelConfig
 from l2tp.toml_table import interface_problem, prefix_problem
 
 if TYPE_CHECKING:

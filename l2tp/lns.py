@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from ipaddress import IPv4Address
 from typing import TYPE_CHECKING, Any
 
-from l2tp.config import DaemonConfig, LnsConfig
 from l2tp.constants import CallResult, ErrorCode
 from l2tp.control_server import RequestError
 from l2tp.errors import ResultCode
@@ -16,6 +15,7 @@ from l2tp.kernel.network import route_command
 from l2tp.ppp.options import PppCall
 from l2tp.ppp.pool import AddressPool, PoolExhausted
 from l2tp.roles import CallRefused, Role
+from l2tp.settings import DaemonConfig, LnsConfig
 
 if TYPE_CHECKING:
     from l2tp.daemon import Daemon

@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import socket
 
-from l2tp.config import DaemonConfig
 from l2tp.daemon import Daemon
 from l2tp.kernel.pppox import PppoxDataPlane
 from l2tp.lac import Lac
 from l2tp.lns import Lns
 from l2tp.ppp.home import PppHome
 from l2tp.roles import Role
+from l2tp.settings import DaemonConfig
 
 
 def serve(config: DaemonConfig, home: PppHome, listener: socket.socket | None) -> None:

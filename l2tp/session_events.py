@@ -55,7 +55,7 @@ class SessionEvents:
         try:
             call = self._daemon.role.plan_call(event)
             self._daemon.sessions.open(call, event.peer_session_id)
-        except L2tpError as error:
+        except (L2tpError, OSError) as error:
             self._daemon.log.write(
                 "DataPlaneFailed",
                 local_tunnel_id=event.local_tunnel_id,

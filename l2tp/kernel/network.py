@@ -1,7 +1,7 @@
 """Addresses and routes on ppp interfaces, by iproute2.
 
 One ``ip -batch`` for all of an interface: it starts in hundredths of a second, where importing
-pyroute2 takes longer than a whole PPP session's set-up (docs/decisions/iproute2-in-daemons.md).
+pyroute2 takes longer than a whole PPP session's set-up (docs/decisions/daemons.md).
 Routes and addresses go with their interface, so nothing is ever removed here.
 """
 

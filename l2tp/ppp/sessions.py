@@ -50,7 +50,7 @@ class Session:
     peer_session_id: int
     pppd: Pppd
     ppp: PppState = field(default_factory=PppState)
-    task: asyncio.Task[None] | None = None
+    ended: asyncio.Event = field(default_factory=asyncio.Event)
     killer: asyncio.TimerHandle | None = None
     families: set[str] = field(default_factory=set)
     """The families ("ipv4", "ipv6") that are up with their addresses and routes."""
@@ -133,13 +133,15 @@ class Sessions:
             self._plane.close_session(*ids)
             raise
         pppd = Pppd(
+            self._loop,
             self._pppd,
             on_line=lambda line: self._log_line(session, line),
             on_exit=lambda end: self._ended(session, end),
         )
         session = Session(call, peer_session_id, pppd)
         self._sessions[ids] = session
-        session.task = self._loop.create_task(self._run(session, options, kernel.fileno()))
+        # After what is due to be sent: the peer need not wait for our fork.
+        self._loop.call_soon(self._start, session, options, kernel.fileno())
         return session
 
     def end(self, session: Session) -> None:
@@ -152,13 +154,13 @@ class Sessions:
         """Kill the pppds that still run, and wait until the kernel has taken their interfaces."""
         for session in self:
             session.pppd.kill()
-        await asyncio.gather(*(session.task for session in self if session.task))
+        await asyncio.gather(*(session.ended.wait() for session in self))
         self._loop.remove_reader(self._events)
         os.close(self._events)
 
-    async def _run(self, session: Session, options: Path, session_fd: int) -> None:
+    def _start(self, session: Session, options: Path, session_fd: int) -> None:
         try:
-            await session.pppd.run(options, session_fd)
+            session.pppd.start(options, session_fd)
         except L2tpError as error:
             self._log_line(session, str(error))
             self._ended(session, PppExit(-1, str(error), CallResult.GENERAL_ERROR))
@@ -180,6 +182,7 @@ class Sessions:
             status=end.status,
             cause=end.cause,
         )
+        session.ended.set()
         self._on_end(session, end)
 
     def _log_line(self, session: Session, line: str) -> None:
