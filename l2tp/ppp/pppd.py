@@ -15,6 +15,7 @@ from l2tp.kernel import libc
 from l2tp.ppp.exits import PppExit, explain_exit
 
 _CHUNK: Final = 65536
+_ENVIRONMENT: Final = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C"}
 
 
 class PppdMissing(L2tpError):
@@ -66,7 +67,8 @@ class Pppd:
                 stderr=subprocess.STDOUT,
                 pass_fds=(session_fd,),
                 preexec_fn=_die_with_the_daemon,
-                env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C"},
+                # What marks us as somebody's marks our children too.
+                env={**os.environ, **_ENVIRONMENT},
                 cwd="/",
             )
         except OSError as error:
