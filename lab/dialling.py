@@ -89,3 +89,32 @@ def wait_until_released(live: Live, node: str) -> None:
         return not live.status(node)["tunnels"]
 
     wait_for(look, f"the end of every tunnel on {node}", deadline_s=_PATIENCE_S)
+
+
+def wait_for_session(live: Live, node: str, tunnel_id: int, session_id: int) -> dict[str, Any]:
+    """Wait until a session that was just dialled carries PPP; return its status entry.
+
+    Raises LabError when it ended instead, with where the cause is to be found.
+    """
+
+    def find() -> dict[str, Any] | None:
+        for tunnel in live.status(node)["tunnels"]:
+            for session in tunnel["sessions"]:
+                if (tunnel["local_tunnel_id"], session["local_session_id"]) == (
+                    tunnel_id,
+                    session_id,
+                ):
+                    return dict(session)
+        return None
+
+    def look() -> dict[str, Any] | None:
+        session = find()
+        return session if session and session["ppp"] and session["ppp"]["ready"] else None
+
+    def problem() -> str:
+        if find() is None:
+            return f"it has ended; the cause is in {live.folder / node / 'log.jsonl'}"
+        return ""
+
+    what = f"PPP on session {tunnel_id}/{session_id} of {node}"
+    return wait_for(look, what, deadline_s=_PATIENCE_S, problem=problem)

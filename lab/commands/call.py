@@ -17,7 +17,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, console: Console) -> int:
-    """Place the call, and print the ids that it got."""
+    """Place the call, wait until PPP runs, and print what it got."""
+    from lab.dialling import wait_for_session
     from lab.live import Live
 
     live = Live.open(args.lab)
@@ -25,5 +26,9 @@ def run(args: argparse.Namespace, console: Console) -> int:
     live.netns(node)
     with live.daemon(node) as daemon:
         ids = daemon.call(tunnel=args.tunnel, user=args.user)
-    print(f"{node}: calling in session {ids['local_tunnel_id']}/{ids['local_session_id']}")
+    session = wait_for_session(live, node, ids["local_tunnel_id"], ids["local_session_id"])
+    print(
+        f"{node}: session {ids['local_tunnel_id']}/{ids['local_session_id']} is up as "
+        f"{session['user']}: {session['ppp']['interface']} {session['ppp']['local_ipv4']}"
+    )
     return 0

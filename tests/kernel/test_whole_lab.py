@@ -1,0 +1,138 @@
+"""The whole lab over the real driver: up, every check, a broken lab that must fail, and down."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lab.checks import CHECKS
+
+pytestmark = pytest.mark.kernel
+
+LAB = "whole"
+NETNS = Path("/run/netns")
+_TROUBLE = re.compile(
+    r"WARNING:|BUG:|Oops|general protection|refcount_t|unregister_netdevice: waiting|Call Trace"
+)
+
+
+def run(*words: str, code: int = 0) -> str:
+    """Run the command line as a user would; fail with all that it said on another exit code."""
+    done = subprocess.run(
+        [sys.executable, "-m", "lab", "--lab", LAB, *words],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "L2TP_LAB_INSIDE": "1"},
+    )
+    assert done.returncode == code, f"{words}: {done.returncode}\n{done.stdout}\n{done.stderr}"
+    assert "Traceback" not in done.stdout + done.stderr
+    return done.stdout
+
+
+def kernel_log() -> list[str]:
+    return subprocess.run(["dmesg"], capture_output=True, text=True, check=True).stdout.splitlines()
+
+
+@pytest.fixture(scope="module")
+def live() -> Iterator[dict[str, Any]]:
+    run("down")
+    try:
+        yield json.loads(run("up", "--json"))
+    finally:
+        run("down")
+
+
+def test_up_says_what_it_made_and_how_long_each_step_took(live: dict[str, Any]) -> None:
+    assert {"lac", "lns"} == set(live["status"])
+    assert {step["name"] for step in live["steps"]} >= {"namespaces", "tracer attached"}
+
+
+@pytest.mark.parametrize("check", CHECKS)
+def test_check(live: dict[str, Any], check: str) -> None:
+    (result,) = json.loads(run("check", check, "--json"))["results"]
+    assert result["outcome"] == "pass"
+    assert result["observations"]
+
+
+def test_up_again_changes_nothing(live: dict[str, Any]) -> None:
+    before = json.loads(run("status", "--json"))
+    run("up")
+    after = json.loads(run("status", "--json"))
+    assert [row["local_tunnel_id"] for row in before["lac"]["tunnels"]] == [
+        row["local_tunnel_id"] for row in after["lac"]["tunnels"]
+    ]
+
+
+def test_trace_names_nodes_and_shows_what_is_not_attached(live: dict[str, Any]) -> None:
+    round_ = json.loads(run("trace", "--json", "--count", "1"))
+    assert set(round_["nodes"].values()) == {"lac", "core", "lns", "inet"}
+    assert {str(row["netns"]) for row in round_["figures"]} <= set(round_["nodes"])
+    assert all(hook["attached"] for hook in round_["hooks"])
+
+
+def test_a_call_and_a_hangup(live: dict[str, Any]) -> None:
+    (tunnel,) = json.loads(run("status", "--json"))["lac"]["tunnels"]
+    run("hangup", "lac", str(tunnel["local_tunnel_id"]))
+    run("check", "ppp_up", code=1)
+    assert "ppp0" in run("call")
+
+
+def test_the_run_folder_holds_everything(live: dict[str, Any], tmp_path: Path) -> None:
+    run("check", "ppp_up", "--output", str(tmp_path), code=0)
+    assert {path.name for path in tmp_path.iterdir()} >= {
+        "run.json",
+        "junit.xml",
+        "results.ktap",
+        "status.json",
+        "trace.json",
+        "dmesg.txt",
+        "lac.jsonl",
+        "lns.jsonl",
+    }
+
+
+def test_without_a_daemon_the_checks_fail_and_say_so(live: dict[str, Any]) -> None:
+    status = json.loads(run("status", "--json"))
+    os.kill(status["lac"]["pid"], signal.SIGKILL)
+    output = run("check", "ppp_up", "counters", "--json", code=1)
+    assert all(result["outcome"] == "fail" for result in json.loads(output)["results"])
+
+
+def test_down_leaves_nothing_and_works_twice(live: dict[str, Any]) -> None:
+    run("down")
+    assert not list(NETNS.glob(f"{LAB}-*"))
+    assert not Path("/run/l2tp-lab", LAB).exists()
+    left = subprocess.run(["pgrep", "-a", "pppd"], capture_output=True, text=True, check=False)
+    assert left.stdout == ""
+    run("down")
+
+
+def test_the_kernel_log_is_clean() -> None:
+    assert [line for line in kernel_log() if _TROUBLE.search(line)] == []
+
+
+def test_a_foreign_namespace_is_left_alone_and_named() -> None:
+    subprocess.run(["ip", "netns", "add", f"{LAB}-lns"], check=True)
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", "lab", "--lab", LAB, "up"],
+            capture_output=True,
+            text=True,
+            check=False,
+            env={**os.environ, "L2TP_LAB_INSIDE": "1"},
+        )
+        assert done.returncode == 1
+        assert f"{LAB}-lns" in done.stderr
+        assert list(NETNS.glob(f"{LAB}-*")) == [NETNS / f"{LAB}-lns"]
+    finally:
+        subprocess.run(["ip", "netns", "del", f"{LAB}-lns"], check=True)
