@@ -1,8 +1,8 @@
 """What each step of a plan says to the kernel: rtnetlink messages, in pyroute2's classes.
 
-The classes are used, not ``IPRoute.link()`` and its like, for two reasons: those give the other end
-of a veth pair no index, which ours must have (see ``lab.plan.Veth``), and they need asyncio and a
-child process a namespace. Field names are those of rtnetlink(7).
+The classes are used, not ``IPRoute.link()`` and its like: its ``peer`` drops an index, and ours
+must have one (see ``lab.plan.Veth``). It also needs asyncio and a child process for each
+namespace, which take longer than all that is made (docs/decisions/network.md). Field names are rtnetlink(7)'s.
 """
 
 from __future__ import annotations

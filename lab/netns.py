@@ -1,7 +1,6 @@
 """Makes plans real in this kernel, and takes away again what the ledger proves to be ours.
 
-Links, addresses, routes and impairments are asked for by netlink, many in one datagram
-(``lab.netlink_requests``). Namespaces have their own room, ``lab.names``; processes theirs,
+Namespaces have their own room, ``lab.names``; links and what is on them ``lab.links``; processes
 ``lab.processes``.
 """
 
@@ -13,6 +12,7 @@ from functools import partial
 from pathlib import Path
 
 from lab.errors import CannotRun, LabError
+from lab.links import Inside, make_inside, make_links, unlink
 from lab.names import (
     Reserved,
     folder_identity,
@@ -26,24 +26,17 @@ from lab.names import (
     taken,
 )
 from lab.namespaces import in_netns
-from lab.netlink_messages import Sight, message_of, unlink_message
-from lab.netlink_requests import Request, indices, send
 from lab.pace import scaled
 from lab.plan import (
-    Address,
     File,
     Folder,
-    LinkUp,
     NamesFolder,
-    Netem,
     Netns,
     Process,
-    Route,
     Step,
     Sysctl,
     Veth,
 )
-from lab.plan_text import do_text, undo_text
 from lab.processes import (
     PATIENCE_S,
     Running,
@@ -104,8 +97,8 @@ class KernelWorld:
     def make(self, steps: Sequence[Step]) -> list[Identity]:
         """Make a reserved group; the steps of one group may be made in any order."""
         self._set_sysctls([s for s in steps if isinstance(s, Sysctl)])
-        self._make_links([s for s in steps if isinstance(s, Veth)])
-        self._make_inside([s for s in steps if isinstance(s, Address | LinkUp | Route | Netem)])
+        make_links([s for s in steps if isinstance(s, Veth)], self._handle)
+        make_inside([s for s in steps if isinstance(s, Inside)], self._handle)
         return [self._make(step) for step in steps]
 
     def _make(self, step: Step) -> Identity:
@@ -144,17 +137,6 @@ class KernelWorld:
                 f"bring the lab down and up again: l2tp-lab down && l2tp-lab up"
             ) from None
 
-    def _make_links(self, steps: Sequence[Veth]) -> None:
-        names = {name for step in steps for name in (step.netns, step.peer_netns)}
-        sight = Sight({name: self._handle(name) for name in names}, {})
-        send([_request(step, sight) for step in steps], netns=None)
-
-    def _make_inside(self, steps: Sequence[Address | LinkUp | Route | Netem]) -> None:
-        for name in dict.fromkeys(step.netns for step in steps):
-            handle = self._handle(name)
-            sight = Sight({}, indices(handle))
-            send([_request(step, sight) for step in steps if step.netns == name], netns=handle)
-
     def _set_sysctls(self, steps: Sequence[Sysctl]) -> None:
         for name in dict.fromkeys(step.netns for step in steps):
             own = [step for step in steps if step.netns == name]
@@ -169,7 +151,7 @@ class KernelWorld:
         namespaces = {e.step["name"]: e.identity for e in by_kind.get("netns", [])}
         return [
             *self._stop(by_kind.get("process", []), run, same_boot),
-            *_unlink(by_kind.get("veth", []), namespaces, same_boot),
+            *unlink(by_kind.get("veth", []), namespaces, same_boot),
             *_release(by_kind.get("netns", []), same_boot),
             *(
                 Removal(e, remove_folder(e.identity, same_boot=same_boot))
@@ -201,10 +183,6 @@ class KernelWorld:
         ]
 
 
-def _request(step: Step, sight: Sight) -> Request:
-    return Request(do_text(step), message_of(step, sight))
-
-
 def _unknown(process: Running) -> Entry:
     return Entry("", "process", {"name": f"pid {process.pid}"}, {})
 
@@ -218,35 +196,6 @@ def _stuck(process: Running) -> str:
 
 def _running(entry: Entry) -> Running:
     return Running(entry.identity["pid"], entry.identity["start_ticks"])
-
-
-def _unlink(
-    entries: Sequence[Entry], namespaces: Mapping[str, Identity], same_boot: bool
-) -> list[Removal]:
-    """Delete veth pairs now, since a namespace lives on while somebody else is inside."""
-    if not same_boot:
-        return [Removal(entry, ABSENT) for entry in entries]
-    found = []
-    for name in dict.fromkeys(entry.step["netns"] for entry in entries):
-        handle = open_own(name, namespaces[name]) if name in namespaces else None
-        if handle is not None:
-            try:
-                own = [entry for entry in entries if entry.step["netns"] == name]
-                found += _unlink_inside(handle, own)
-            finally:
-                os.close(handle)
-    return [Removal(entry, REMOVED if entry in found else ABSENT) for entry in entries]
-
-
-def _unlink_inside(handle: int, entries: Sequence[Entry]) -> list[Entry]:
-    there = indices(handle)
-    found = [entry for entry in entries if entry.step["interface"] in there]
-    requests = [
-        Request(undo_text(Veth(**entry.step)), unlink_message(there[entry.step["interface"]]))
-        for entry in found
-    ]
-    send(requests, netns=handle)
-    return found
 
 
 def _release(entries: Sequence[Entry], same_boot: bool) -> list[Removal]:
