@@ -74,10 +74,16 @@ def _dispatch(
 ) -> int:
     if command.where is Where.BOX:
         return command.module().run(args, console)
-    from lab.places.choose import choose
+    from lab.places.choose import NothingRuns, choose
     from lab.places.forward import forward
 
-    place = choose(args, console, starts=command.starts)
+    try:
+        place = choose(args, console, starts=command.starts)
+    except NothingRuns as error:
+        if not command.is_done_without_a_machine:
+            raise
+        console.say(str(error))
+        return 0
     if place is None:
         return command.module().run(args, console)
     return forward(place, command, args, words, {})

@@ -48,6 +48,8 @@ class Command:
     terminal: bool = False
     #: Whether the command brings up what it needs (a machine), or only uses what is there.
     starts: bool = True
+    #: Whether there is nothing to do, and no error, where no machine runs.
+    is_done_without_a_machine: bool = False
 
     def module(self) -> CommandModule:
         """Import the command's file."""
@@ -69,6 +71,7 @@ COMMANDS = {
         "run the checks against the live lab",
         "Each check says what it asserts; what it asserts comes from the kernel.",
         files_out=("output",),
+        starts=False,
     ),
     "status": Command("status", Where.PLACE, "tunnels and sessions", starts=False),
     "trace": Command(
@@ -85,9 +88,14 @@ COMMANDS = {
         Where.PLACE,
         "a shell (or one command) in a node, or beside the lab",
         terminal=True,
-        starts=False,
     ),
-    "down": Command("down", Where.PLACE, "remove the lab, and nothing else", starts=False),
+    "down": Command(
+        "down",
+        Where.PLACE,
+        "remove the lab, and nothing else",
+        starts=False,
+        is_done_without_a_machine=True,
+    ),
     "doctor": Command("doctor", Where.BOX, "what this box can do, each “no” with its cure"),
     "setup": Command("setup", Where.BOX, "install what the doctor misses"),
     "appliance": Command("appliance", Where.BOX, "build, start, stop, export, … the appliance"),

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from lab.console import Console
 from lab.doctor.capabilities import missing
 from lab.doctor.model import Need
-from lab.errors import CannotRun
+from lab.errors import CannotRun, LabError
 from lab.setup import prepare_box
 
 if TYPE_CHECKING:
@@ -26,6 +26,10 @@ class Choice:
 
     need: Need
     reason: str
+
+
+class NothingRuns(LabError):
+    """A command that only uses what is there found no machine."""
 
 
 def decide(wanted: str | None) -> Choice:
@@ -61,6 +65,12 @@ def choose(args: argparse.Namespace, console: Console, *, starts: bool) -> Place
         prepare_box(choice.need, console)
     if choice.need is Need.HERE:
         return None
+    from lab.places.appliance.commands import running_kernel
     from lab.places.appliance.place import AppliancePlace
 
-    return AppliancePlace(args.lab, choice.reason, console, kernel=getattr(args, "kernel", None))
+    kernel = getattr(args, "kernel", None)
+    running = running_kernel(args.lab)
+    if running is None and not starts:
+        raise NothingRuns(f"the lab “{args.lab}” is not up: no machine runs. Run: l2tp-lab up")
+    # A machine that runs keeps its kernel, unless another one is asked for by name.
+    return AppliancePlace(args.lab, choice.reason, console, kernel=kernel or running)

@@ -61,6 +61,13 @@ def stop(progress: Progress, lab: str) -> bool:
         return machine.end(Home.of(cache, lab), _ENDING_S)
 
 
+def running_kernel(lab: str) -> str | None:
+    """Return which kernel a lab's machine runs, in the words of --kernel; None when none runs."""
+    home = Home.of(default_cache(), lab)
+    record = read_record(home)
+    return record.kernel if record and home.find() else None
+
+
 def statuses() -> list[MachineStatus]:
     """Return every machine of this user's cache that runs."""
     cache = default_cache()
