@@ -2,7 +2,8 @@
 
 The classes are used, not ``IPRoute.link()`` and its like: its ``peer`` drops an index, and ours
 must have one (see ``lab.plan.Veth``). It also needs asyncio and a child process for each
-namespace, which take longer than all that is made (docs/decisions/network.md). Field names are rtnetlink(7)'s.
+namespace, which take longer than all that is made (docs/decisions/network.md). Field names are
+those of rtnetlink(7).
 """
 
 from __future__ import annotations
