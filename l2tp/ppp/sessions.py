@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +21,8 @@ from l2tp.ppp.phases import Notice, Phase, PppState, parse_notice
 from l2tp.ppp.pppd import Pppd
 
 _CHUNK: Final = 65536
+# With "debug" pppd prints packets; it hides PAP's password itself, but not CHAP's answer.
+_PROOF: Final = re.compile(r"(\[CHAP Response id=\S+ )<[0-9a-f]+>")
 
 
 class SessionSocket(Protocol):
@@ -190,7 +193,7 @@ class Sessions:
             "PppdSaid",
             local_tunnel_id=session.local_tunnel_id,
             local_session_id=session.local_session_id,
-            line=line,
+            line=_PROOF.sub(r"\1<hidden>", line),
         )
 
     def _read_notices(self) -> None:

@@ -27,6 +27,7 @@ session=${2##*/}
 session=${session%.options}
 say() { printf "$1\\t$session\\tppp9\\t$2\\t$3\\t\\t\\t$4\\n" 1<>FIFO; }
 echo "Using interface ppp9"
+echo 'sent [CHAP Response id=0x1c <0d57e121ce>, name = "alice"]'
 say auth-up "" "" alice
 say ip-up 10.64.0.1 10.64.0.2 alice
 trap 'say ip-down "" "" alice; exit 5' TERM
@@ -218,6 +219,8 @@ def test_no_secret_in_any_log(pair):
     for role in ("lac", "lns"):
         text = (pair.folder / role / "log.jsonl").read_text()
         assert '"challenge_response": "(hidden)"' in text
+        assert "[CHAP Response id=0x1c <hidden>, name" in text
+        assert "0d57e121ce" not in text
 
 
 def test_ppp_ends_before_the_cdn_and_its_socket_before_that(pair):
