@@ -28,6 +28,7 @@ class Loss(enum.IntEnum):
     RETURN_UNMATCHED = 2
     ENTRY_UNMATCHED = 3
     LATENCY_UNMATCHED = 4
+    PROTOCOL_UNREAD = 5
 
 
 LOSS_MEANINGS = {
@@ -36,6 +37,7 @@ LOSS_MEANINGS = {
     Loss.RETURN_UNMATCHED: "datagrams that were in the driver before the probes came",
     Loss.ENTRY_UNMATCHED: "datagrams that were seen to enter the driver, and not to leave it",
     Loss.LATENCY_UNMATCHED: "frames that reached an interface in another buffer: without latency",
+    Loss.PROTOCOL_UNREAD: "frames whose PPP protocol could not be read: not in ppp_control_packets",
 }
 
 

@@ -115,8 +115,8 @@ RECEIVE = Program(
             at_return=False,
             kprobe_program="session_reached",
             needed=False,
-            hides="the ids of consumed datagrams whose header is outside the linear buffer:"
-            " they count under tunnel 0, session 0",
+            hides="how many frames are for pppd (ppp_control_packets stays 0), and the ids of"
+            " consumed datagrams whose header is outside the linear buffer: they count under 0/0",
         ),
         Hook(
             name="netif_rx",

@@ -30,6 +30,7 @@ enum loss {
     LOSS_RETURN_UNMATCHED,   /* the hook returned, its entry was not seen */
     LOSS_ENTRY_UNMATCHED,    /* the hook was entered, its return was not seen */
     LOSS_LATENCY_UNMATCHED,  /* a frame reached netif_rx, its arrival is not known */
+    LOSS_PROTOCOL_UNREAD,    /* a frame whose PPP protocol could not be read */
     LOSSES,
 };
 

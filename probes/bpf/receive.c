@@ -162,11 +162,14 @@ INLINE int hook_entered(void *sk, void *skb)
 /*
  * A frame of a PPP protocol from 0xc000 on (LCP, authentication) goes to pppd by its channel, and
  * no ppp interface counts it (ppp_generic.c: ppp_input). AFTER_IDS is where the fixed part of the
- * header ends: Ns and Nr follow, then the offset's size and the offset (RFC 2661 §3.1).
+ * header ends: Ns and Nr follow, then the offset's size and the offset (RFC 2661 §3.1). The driver
+ * has pulled no more than 14 octets together: the protocol may lie outside the linear part still.
  */
-INLINE void note_ppp_protocol(struct in_hook *now, void *header, void *after_ids)
+INLINE void note_ppp_protocol(struct in_hook *now, void *skb, void *header, void *after_ids)
 {
     u8 flags[2] = {}, offset[2] = {}, frame[4] = {};
+    u32 length = READ_KERNEL(u32, skb, OFFSET_SK_BUFF_LEN);
+    void *end = header + length - READ_KERNEL(u32, skb, OFFSET_SK_BUFF_DATA_LEN);
     u16 bits, protocol;
 
     bpf_probe_read_kernel(flags, 2, header);
@@ -177,6 +180,11 @@ INLINE void note_ppp_protocol(struct in_hook *now, void *header, void *after_ids
         bpf_probe_read_kernel(offset, 2, after_ids);
         after_ids += 2 + (offset[0] << 8 | offset[1]);
     }
+    if (after_ids + 4 > end) {
+        if (after_ids + 4 <= header + length) /* it is there, but not here */
+            count_loss(LOSS_PROTOCOL_UNREAD);
+        return;
+    }
     bpf_probe_read_kernel(frame, 4, after_ids);
     protocol = frame[0] << 8 | frame[1];
     if (protocol == 0xff03) /* address and control, which may be left out (RFC 1661 §6.6) */
@@ -185,7 +193,7 @@ INLINE void note_ppp_protocol(struct in_hook *now, void *header, void *after_ids
 }
 
 /* The driver has made the header linear by now: a second chance for one that was not. */
-INLINE int header_reached(void *after_ids, void *header)
+INLINE int header_reached(void *skb, void *after_ids, void *header)
 {
     struct in_hook *now = this_cpu();
 
@@ -194,7 +202,7 @@ INLINE int header_reached(void *after_ids, void *header)
     if (!now->header_read)
         note_header(now, header, now->bytes, now->bytes);
     if (now->key.version == 2)
-        note_ppp_protocol(now, header, after_ids);
+        note_ppp_protocol(now, skb, header, after_ids);
     return 0;
 }
 
@@ -315,7 +323,7 @@ MODULE_KRETFUNC_PROBE(l2tp_core, l2tp_udp_encap_recv, void *sk, void *skb, int r
 
 MODULE_KFUNC_PROBE(l2tp_core, l2tp_recv_common, void *session, void *skb, void *ptr, void *optr)
 {
-    return header_reached(ptr, optr);
+    return header_reached(skb, ptr, optr);
 }
 
 KFUNC_PROBE(netif_rx, void *skb)
@@ -337,7 +345,8 @@ int receive_returned(struct pt_regs *ctx)
 
 int session_reached(struct pt_regs *ctx)
 {
-    return header_reached((void *)PT_REGS_PARM3(ctx), (void *)PT_REGS_PARM4(ctx));
+    return header_reached((void *)PT_REGS_PARM2(ctx), (void *)PT_REGS_PARM3(ctx),
+                          (void *)PT_REGS_PARM4(ctx));
 }
 
 int delivered(struct pt_regs *ctx)

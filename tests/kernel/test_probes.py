@@ -2,6 +2,7 @@
 
 import os
 import socket
+import struct
 from collections.abc import Iterator
 from typing import Any
 
@@ -9,7 +10,6 @@ import pytest
 
 from probes import modules
 from probes.errors import CannotRunHereError
-from probes.snapshot import Snapshot
 from probes.spec import RECEIVE, Program, Style
 from probes.tracer import Tracer
 from tests.kernel import probe_support as support
@@ -54,10 +54,6 @@ def send_out_of_line(pair: Any, session_id: int) -> int:
     return len(message)
 
 
-def without_loss(snapshot: Snapshot) -> None:
-    assert snapshot["lost_events"] == 0, snapshot["losses"]
-
-
 def test_every_hook_is_attached(tracer: Tracer) -> None:
     assert [hook["name"] for hook in tracer.hooks() if not hook["attached"]] == []
 
@@ -67,6 +63,7 @@ def test_counts_exactly_what_was_sent_and_agrees_with_driver_and_ppp(
 ) -> None:
     attach_units(pair)
     left, right = pair.ends
+    losses_before = tracer.snapshot()["losses"]
     left.namespace.run("ping", "-q", "-c", "23", "-i", "0.02", "-W", "10", "10.64.0.2")
     for _ in range(5):
         left.send_zlb()
@@ -75,7 +72,7 @@ def test_counts_exactly_what_was_sent_and_agrees_with_driver_and_ppp(
     pair.settle()
 
     snapshot = tracer.snapshot()
-    without_loss(snapshot)
+    assert snapshot["losses"] == losses_before
     for end, zlbs, lcp in ((left, 0, 0), (right, 5, 4)):
         session = end.sessions[0]
         data = support.row_of(snapshot, end, session.session_id)
@@ -83,6 +80,7 @@ def test_counts_exactly_what_was_sent_and_agrees_with_driver_and_ppp(
         assert data["consumed"] == 23 + lcp
         assert data["passed_up"] == 0
         assert data["control_packets"] == 0
+        assert data["ppp_control_packets"] == lcp
         stats = session.stats()
         assert stats["rx_packets"] == data["data_packets"]
         assert stats["rx_bytes"] == data["data_bytes"]
@@ -163,10 +161,49 @@ def test_a_header_outside_the_linear_buffer_is_read(tracer: Tracer, pair: Any) -
     assert support.row_of(snapshot, pair.right, 4711)["data_passed_up"] == 1
 
 
+@pytest.mark.parametrize("ppp", [support.PPP_LCP, support.PPP_IP], ids=["lcp", "ip"])
+def test_frames_for_pppd_are_told_apart_whatever_the_header(
+    tracer: Tracer, pair: Any, ppp: bytes
+) -> None:
+    attach_units(pair)
+    ids = struct.pack("!2H", pair.right.tunnel_id, 9)
+    payload = ppp + support.ip_packet()
+    for message in (
+        b"\x00\x02" + ids + b"\xff\x03" + payload,
+        b"\x00\x02" + ids + payload,  # address and control left out
+        b"\x08\x02" + ids + bytes(4) + b"\xff\x03" + payload,  # Ns and Nr
+        b"\x02\x02" + ids + b"\x00\x03" + bytes(3) + b"\xff\x03" + payload,  # offset
+    ):
+        pair.left.udp.send(message)
+    pair.settle()
+    snapshot = tracer.snapshot()
+    row = support.row_of(snapshot, pair.right, 9)
+    assert (row["data_packets"], row["data_consumed"]) == (4, 4)
+    assert row["ppp_control_packets"] == (4 if ppp == support.PPP_LCP else 0)
+
+
+def test_a_protocol_that_the_driver_did_not_pull_together_is_counted_as_unread(
+    tracer: Tracer, pair: Any
+) -> None:
+    attach_units(pair)
+    before = tracer.snapshot()["losses"]["protocol_unread"]
+    ids = struct.pack("!2H", pair.right.tunnel_id, 9)
+    frame = b"\xff\x03" + support.PPP_LCP + bytes(100)
+    pair.left.udp.setsockopt(socket.SOL_SOCKET, SO_ZEROCOPY, 1)
+    with_all = b"\x48\x02" + struct.pack("!H", 12 + len(frame)) + ids + bytes(4)  # L and S
+    pair.left.udp.send(with_all + frame, MSG_ZEROCOPY)
+    pair.settle()
+    snapshot = tracer.snapshot()
+    row = support.row_of(snapshot, pair.right, 9)
+    assert (row["data_consumed"], row["ppp_control_packets"]) == (1, 0)
+    assert snapshot["losses"]["protocol_unread"] == before + 1
+
+
 def test_a_frame_that_waits_for_an_earlier_one_is_timed_from_its_arrival(
     tracer: Tracer, pair: Any
 ) -> None:
     attach_units(pair)
+    before = tracer.snapshot()
     session = pair.right.sessions[0]
     session.option(support.SO_REORDERTO, 30_000)
     frame = support.PPP_IP + support.ip_packet()
@@ -174,7 +211,7 @@ def test_a_frame_that_waits_for_an_earlier_one_is_timed_from_its_arrival(
         pair.left.send_data(9, frame, ns)
     pair.settle()
     snapshot = tracer.snapshot()
-    without_loss(snapshot)
+    assert snapshot["lost_events"] == before["lost_events"]
     row = support.row_of(snapshot, pair.right, 9)
     assert row["data_packets"] == row["latency_packets"] == 4
     assert pair.right.namespace.interface(session.interface, "rx_packets") == 4
