@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
-from string import Template
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from jinja2 import Template
 
 AUTHENTICATION_METHODS: Final = ("chap", "mschap-v2", "pap", "none")
 """How an LNS has its callers prove who they are; pppd's words, and "none"."""
@@ -53,26 +55,8 @@ class PppCall:
 
 def render_options(settings: PppSettings, call: PppCall, session_fd: int) -> str:
     """Return the text of pppd's options file; no secret is in it."""
-    fields = {
-        "session": call.session,
-        "session_fd": session_fd,
-        "local_tunnel_id": call.local_tunnel_id,
-        "local_session_id": call.local_session_id,
-        "name": quoted(call.name),
-        "local_ipv4": call.local_ipv4,
-        "peer_ipv4": call.peer_ipv4,
-        "mtu": settings.mtu,
-        "mru": settings.mru,
-        "ipv6": "+ipv6" if settings.ipv6 else "noipv6",
-        "echo_interval_s": settings.echo_interval_s,
-        "echo_failures": settings.echo_failures,
-        "required": _required(settings.authentication),
-        "refused": _refused(settings.authentication),
-    }
-    end = "answerer" if call.answers else "caller"
-    text = "".join(_template(name).substitute(fields) for name in ("common", end))
-    further = (("debug",) if settings.debug else ()) + settings.extra
-    return text + "".join(f"{option}\n" for option in further)
+    fields = {**asdict(settings), **asdict(call), "session": call.session}
+    return _template().render(fields, session_fd=session_fd, refusable=_REFUSABLE)
 
 
 def quoted(word: str) -> str:
@@ -81,18 +65,18 @@ def quoted(word: str) -> str:
     return f'"{escaped}"'
 
 
-def _required(authentication: str) -> str:
-    """How the caller must prove who it is."""
-    return "noauth" if authentication == "none" else f"auth\nrequire-{authentication}"
-
-
-def _refused(authentication: str) -> str:
-    """The methods by which we do not prove who we are, as the caller."""
-    if authentication == "none":
-        return ""
-    return "\n".join(f"refuse-{method}" for method in _REFUSABLE if method != authentication)
-
-
 @cache
-def _template(name: str) -> Template:
-    return Template((_TEMPLATES / f"{name}.options").read_text())
+def _template() -> Template:
+    # Imported with the first session: it takes longer than the rest of a daemon's start.
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    environment = Environment(
+        loader=FileSystemLoader(_TEMPLATES),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        autoescape=False,  # pppd's options are no HTML; what needs quotes goes through the filter
+    )
+    environment.filters["quoted"] = quoted
+    return environment.get_template("pppd.options.j2")
