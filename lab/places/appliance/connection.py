@@ -98,7 +98,9 @@ class Connection:
         Output streams to this process's own. Raises MachineLost when the connection broke.
         """
         token = secrets.token_hex(8)
-        remote = shlex.join([_RUN, token, *argv])
+        # A terminal makes the command the leader of its own session; without one this does.
+        leader = [] if tty else ["busybox", "setsid"]
+        remote = shlex.join([*leader, _RUN, token, *argv])
         given = stdin if stdin is not None or tty else subprocess.DEVNULL
         argv = self._ssh("-tt" if tty else "-T", remote=remote)
         # Without a terminal an interrupt is passed on below, so ssh itself must not hear it.

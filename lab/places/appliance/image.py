@@ -33,13 +33,15 @@ PACKAGES = (
     "bpftool",
     "bpftrace",
     "busybox-static",
+    "dropbear-bin",
     "ethtool",
     "iperf3",
     "iproute2",
     "iputils-ping",
     "kmod",
+    "mount",
     "nftables",
-    "openssh-server",
+    "openssh-sftp-server",
     "ppp",
     "procps",
     "python3",
@@ -75,6 +77,9 @@ ROOT, BUSYBOX, KEY, KNOWN_HOSTS = "root.ext2", "busybox", "id_ed25519", "known_h
 
 #: The code that the image holds, compiled: what changes later is brought over SSH.
 CODE = "code.json"
+
+#: The guest's own key, as ssh-keygen writes it; the playbook converts it for dropbear.
+_HOST_KEY = "host_key.openssh"
 
 #: The one name under which the host key is pinned, whatever port a machine has.
 HOST_ALIAS = "l2tp-lab-appliance"
@@ -170,9 +175,9 @@ def _guest_files() -> str:
 def _make_keys(folder: Path, guest: Path) -> None:
     """Make this image's two key pairs: the one that opens it, and the one that it shows."""
     _make_key(folder / KEY)
-    _make_key(guest / "ssh_host_ed25519_key")
+    _make_key(guest / _HOST_KEY)
     (folder / f"{KEY}.pub").rename(guest / "authorized_keys")
-    host_key = (guest / "ssh_host_ed25519_key.pub").read_text().split()
+    host_key = (guest / f"{_HOST_KEY}.pub").read_text().split()
     (folder / KNOWN_HOSTS).write_text(f"{HOST_ALIAS} {host_key[0]} {host_key[1]}\n")
 
 

@@ -31,9 +31,15 @@ _VERSION_POINTER, _SETUP = 0x20E, 0x200
 class KernelSource:
     """One kernel to make a bundle of: from a Debian ``suite``, or from ``path``."""
 
+    #: The bundle's folder.
     name: str
     suite: str = ""
     path: Path | None = None
+
+    @property
+    def asked(self) -> str:
+        """The words of ``--kernel`` that name this source."""
+        return str(self.path) if self.path else self.name
 
     @property
     def version(self) -> str:

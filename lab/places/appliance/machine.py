@@ -19,7 +19,7 @@ from lab.places.appliance.paths import Cache
 from lab.places.appliance.process import Process, end_process, find_process
 from lab.places.appliance.qemu import Machine
 
-#: What the guest prints on its console when the kernel runs, and when sshd listens.
+#: What the guest prints on its console when the kernel runs, and when it can be reached.
 KERNEL_UP = b"l2tp-lab: kernel up"
 USERLAND_UP = b"l2tp-lab: userland up"
 _CANNOT_BOOT = b"l2tp-lab: cannot boot"

@@ -48,7 +48,7 @@ class AppliancePlace:
         """Build what is missing, start or restore the machine, and bring the code up to date."""
         image = ensure_image(self._cache, self._progress)
         bundle = ensure_bundle(self._cache, self._source, self._progress)
-        parts = Parts(self._cache, self._source.name, image, bundle)
+        parts = Parts(self._cache, self._source, image, bundle)
         home = Home.of(self._cache, self._lab)
         lock = self._cache.lock(f"machine-{self._lab}")
         with locked(lock, f"starting the machine of lab {self._lab}", self._progress):

@@ -12,6 +12,7 @@ from lab.places.appliance.architecture import this_architecture
 from lab.places.appliance.connection import Connection
 from lab.places.appliance.image import ROOT, read_code
 from lab.places.appliance.kernels import INITRAMFS, KERNEL, MODULES
+from lab.places.appliance.kernelsource import KernelSource
 from lab.places.appliance.machine import Home, Record
 from lab.places.appliance.manifest import Manifest
 from lab.places.appliance.paths import Cache
@@ -27,7 +28,7 @@ class Parts:
     """What a machine is made from."""
 
     cache: Cache
-    kernel: str
+    source: KernelSource
     image: Manifest
     bundle: Manifest
 
@@ -110,7 +111,7 @@ class _Starter:
     def _record(self, code: dict[str, str], start_s: float, *, restored: bool) -> None:
         Record(
             made_from=self.parts.made_from,
-            kernel=self.parts.kernel,
+            kernel=self.parts.source.asked,
             release=self.parts.bundle.facts["release"],
             acceleration=self.verdict.acceleration,
             slowness=self.verdict.slowness,
@@ -122,7 +123,7 @@ class _Starter:
 
 
 def _specify(parts: Parts, home: Home, lab: str) -> Machine:
-    bundle = parts.cache.kernel(parts.kernel)
+    bundle = parts.cache.kernel(parts.source.name)
     return Machine(
         name=f"l2tp-lab-{lab}",
         architecture=this_architecture(),
