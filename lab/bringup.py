@@ -10,7 +10,7 @@ from lab.daemons import daemon_files, daemon_processes, tracer_process
 from lab.dialling import wait_for_daemons, wait_for_sessions
 from lab.errors import LabError
 from lab.instruments.ping import ping
-from lab.interpreters import DEBIAN_PYTHON
+from lab.interpreters import daemon_python, tracer_python
 from lab.live import Live, SessionEnds
 from lab.netns import KernelWorld
 from lab.plan import make_plan, runtime_folder
@@ -34,9 +34,9 @@ def bring_up(lab: str, topology: Topology, console: Console) -> Live:
         topology,
         lab=lab,
         # First, because it takes longest and needs nothing of the rest.
-        tracer=tracer_process(folder, python=DEBIAN_PYTHON),
+        tracer=tracer_process(folder, python=tracer_python()),
         files=daemon_files(topology, folder),
-        processes=daemon_processes(topology, folder, lab=lab),
+        processes=daemon_processes(topology, folder, lab=lab, python=daemon_python()),
     )
     with KernelWorld() as world:
         up(plan, world, narrate=console.step)

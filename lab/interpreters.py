@@ -3,13 +3,30 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 #: The interpreter that python3-bpfcc is built for, whatever ``python3`` on PATH may be.
 DEBIAN_PYTHON = "/usr/bin/python3"
 
+#: In the appliance: what starts a module of the project in a process that has it imported already.
+WARM_PYTHON = "/usr/lib/l2tp-lab/python"
+
+#: The environment variable that names the interpreter of everything that a lab starts.
+CHOICE = "L2TP_LAB_PYTHON"
+
 #: The folder that holds ``lab``, ``l2tp`` and ``probes``.
 PROJECT = Path(__file__).resolve().parent.parent
+
+
+def daemon_python() -> str:
+    """Name the program that runs the daemons: the one chosen in the environment, or our own."""
+    return os.environ.get(CHOICE) or sys.executable
+
+
+def tracer_python() -> str:
+    """Name the program that runs the tracer: the one chosen in the environment, or Debian's."""
+    return os.environ.get(CHOICE) or DEBIAN_PYTHON
 
 
 def environment() -> dict[str, str]:

@@ -12,6 +12,7 @@ from pathlib import Path, PurePosixPath
 
 from lab.commands import Command
 from lab.errors import UsageError
+from lab.interpreters import CHOICE, WARM_PYTHON
 from lab.places.base import Place
 from lab.places.choose import INSIDE
 
@@ -49,9 +50,14 @@ def forward(
                 source = _OUT / f"{os.getpid()}-{option}"
                 renamed[value] = str(source)
                 outputs.append((source, Path(value)))
-        line = ["python3", "-m", "lab", *_rewritten(words, renamed)]
-        settings = [f"{name}={value}" for name, value in _settings(environment).items()]
         tty = command.terminal and sys.stdin.isatty() and sys.stdout.isatty()
+        # A terminal belongs to one session, and a process that was ready is in another.
+        python = "python3" if tty else os.environ.get(CHOICE, WARM_PYTHON)
+        line = [python, "-m", "lab", *_rewritten(words, renamed)]
+        chosen = {} if tty else {CHOICE: python}
+        settings = [
+            f"{name}={value}" for name, value in {**_settings(environment), **chosen}.items()
+        ]
         try:
             return place.run(["env", *settings, *line], tty=tty)
         finally:
