@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 
 from lab.interpreters import PROJECT
 
 _CONFTEST = """
 import sys
+import subprocess
+import sys
+
 import pytest
 from tests.support.in_place import InPlace
 
 FAR = {far!r}
 
 def command(config, wanted):
-    return FAR or [sys.executable, "-m", "pytest", "-p", "tests.support.report_stream",
-                   "-p", "no:terminal", "-p", "no:cacheprovider", *wanted]
+    return FAR or [sys.executable, "-m", "tests.support.report_stream", *wanted]
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "kernel: far away")
@@ -27,6 +32,9 @@ def pytest_configure(config):
 
 _FAR_TESTS = """
 import os
+import subprocess
+import sys
+
 import pytest
 pytestmark = pytest.mark.kernel
 
@@ -99,3 +107,8 @@ def test_what_cannot_run_is_a_skip_at_home(far) -> None:
 def test_what_cannot_run_is_a_failure_in_ci(far) -> None:
     result = far(_FAR_TESTS, ["sh", "-c", "echo l2tp-lab: no qemu; exit 4"], CI="true")
     result.assert_outcomes(failed=4)
+
+
+def test_wrong_usage_of_the_far_pytest_is_no_skip() -> None:
+    far = [sys.executable, "-m", "tests.support.report_stream", "no/such/test.py"]
+    assert subprocess.run(far, cwd=PROJECT, capture_output=True, check=False).returncode == 1

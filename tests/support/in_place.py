@@ -110,10 +110,9 @@ def far_command(config: pytest.Config, wanted: list[str]) -> list[str]:
         if (value := config.getoption(name))
         for word in (f"--{name}", value)
     ]
-    plugins = ["-p", "tests.support.report_stream", "-p", "no:terminal", "-p", "no:cacheprovider"]
     return [
         *(sys.executable, "-m", "lab", *options, "--lab", "test", "shell", "--"),
-        *("env", f"{INSIDE}=1", "python3", "-m", "pytest", *plugins, *wanted),
+        *("env", f"{INSIDE}=1", "python3", "-m", "tests.support.report_stream", *wanted),
     ]
 
 

@@ -1,13 +1,14 @@
-"""The far side of ``in_place``: a pytest plugin that writes each report as one JSON line.
+"""The far side of ``in_place``: a pytest that writes each report as one JSON line.
 
-Loaded inside the appliance with ``-p tests.support.report_stream``, together with
-``-p no:terminal``, so that standard output carries nothing else.
+``python3 -m tests.support.report_stream TEST…`` runs the tests; standard output carries nothing but
+the lines. The exit code is 0 or 1: pytest's own 4 (wrong usage) would read as “could not run here”.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import sys
 from typing import Any
 
 import pytest
@@ -41,3 +42,15 @@ class _Stream:
 def pytest_configure(config: pytest.Config) -> None:
     """Begin to write reports."""
     config.pluginmanager.register(_Stream(config), "report-stream")
+
+
+def main(tests: list[str]) -> int:
+    """Run the tests with this file as their plugin."""
+    options = ["-p", "tests.support.report_stream", "-p", "no:terminal", "-p", "no:cacheprovider"]
+    # The project's own options are for a terminal, which this pytest does not have.
+    options += ["-o", "addopts=", "--strict-markers", "--import-mode=importlib"]
+    return 1 if pytest.main([*options, *tests]) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
