@@ -163,7 +163,7 @@ class Connection:
 
     def _signal(self, token: str, number: signal.Signals) -> None:
         """Pass a signal on to a command that has no terminal; its process group is its own."""
-        script = f'read -r pid <{_COMMANDS / token} && kill -{number.name[3:]} -- "-$pid"'
+        script = f'read -r pid <{_COMMANDS / token} && kill -s {number.name[3:]} -- "-$pid"'
         argv = self._ssh("-T", remote=shlex.join(["sh", "-c", script]))
         subprocess.run(
             argv,

@@ -70,8 +70,13 @@ REMOVED = (
     "/var/lib/apt/lists/*",
 )
 
-#: The guest's own files: its first processes and what the host calls over SSH.
+#: The guest's own files. What lies in ``TOOLS`` is not copied: in the guest, ``/usr/lib/l2tp-lab``
+#: leads to that folder of the project's code, which is brought up to date before each command.
 GUEST = Path(__file__).parent / "guest" / "image"
+TOOLS = GUEST / "usr" / "lib" / "l2tp-lab"
+
+#: What runs before the code can be brought up to date, and so decides whether an image fits.
+_EARLY = (GUEST / "etc" / "inittab", TOOLS / "boot")
 
 ROOT, BUSYBOX, KEY, KNOWN_HOSTS = "root.ext2", "busybox", "id_ed25519", "known_hosts"
 
@@ -167,8 +172,8 @@ def _recipe(variables: dict[str, Any]) -> str:
 
 def _guest_files() -> str:
     digest = hashlib.sha256()
-    for path in sorted(path for path in GUEST.rglob("*") if path.is_file()):
-        digest.update(str(path.relative_to(GUEST)).encode() + b"\0" + path.read_bytes())
+    for path in _EARLY:
+        digest.update(path.name.encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()
 
 

@@ -6,7 +6,7 @@ import asyncio
 import shlex
 import socket
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 from qemu.qmp import Message, QMPClient, QMPError
@@ -48,7 +48,8 @@ async def _save(monitor: Path, state: Path, deadline_s: float) -> None:
                     raise CannotRun(f"QEMU could not save the appliance's state: {outcome}")
                 if outcome == "completed":
                     break
-        await client.execute("quit")
+        with suppress(QMPError):  # QEMU may be gone before it answers
+            await client.execute("quit")
 
 
 async def _go_on(greeting: socket.socket, state: Path, deadline_s: float) -> None:
@@ -80,7 +81,8 @@ async def _client(monitor: Path | socket.socket, deadline_s: float) -> AsyncIter
         async with asyncio.timeout(deadline_s):
             await client.connect(str(monitor) if isinstance(monitor, Path) else monitor)
             yield client
-    except (QMPError, OSError, TimeoutError) as error:
+    except (QMPError, OSError, EOFError, TimeoutError) as error:
         raise CannotRun(f"QEMU does not answer on its monitor: {error}") from error
     finally:
-        await client.disconnect()
+        with suppress(QMPError, OSError, EOFError):
+            await client.disconnect()

@@ -7,8 +7,10 @@ from collections.abc import Mapping
 
 from lab.places.appliance import code
 from lab.places.appliance.connection import Connection
+from lab.places.appliance.image import TOOLS
 
-_RECEIVE = "/usr/lib/l2tp-lab/receive"
+#: Sent along, because the guest may hold an older one.
+_RECEIVE = TOOLS / "receive"
 
 #: How tar writes that nothing follows.
 _EMPTY_TAR = bytes(1024)
@@ -24,5 +26,6 @@ def push(
     tree = code.read_tree()
     archive = code.pack(tree, there)
     if archive or set_clock:
-        connection.call([_RECEIVE, f"{time.time():.3f}"], data=archive or _EMPTY_TAR)
+        argv = ["busybox", "sh", "-c", _RECEIVE.read_text(), "receive", f"{time.time():.3f}"]
+        connection.call(argv, data=archive or _EMPTY_TAR)
     return tree

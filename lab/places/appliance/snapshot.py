@@ -18,6 +18,7 @@ from pathlib import Path
 from lab.places.appliance import acceleration, machine, manifest, monitor, qemu
 from lab.places.appliance.connection import Connection
 from lab.places.appliance.folders import locked, new_folder
+from lab.places.appliance.image import TOOLS
 from lab.places.appliance.image import read_code as read_image_code
 from lab.places.appliance.machine import Home
 from lab.places.appliance.paths import Cache
@@ -26,6 +27,9 @@ from lab.places.appliance.qemu import Machine, Memory
 from lab.places.base import Progress
 
 RAM, STATE, DISK, CODE = "ram", "state", "disk.qcow2", "code.json"
+
+#: The guest's tools that have no part in warming it up.
+_NOT_WARMING = ("boot", "receive", "run", "send")
 
 #: Snapshots kept: one for each of a few kernels.
 _KEPT = 4
@@ -53,10 +57,15 @@ def snapshot_key(spec: Machine, made_from: str, qemu_version: str) -> str:
         log=nowhere,
         port=0,
     )
-    parts = [made_from, qemu_version, *qemu.arguments(neutral, 0, 0)]
+    parts = [made_from, qemu_version, *qemu.arguments(neutral, 0, 0), *_warming()]
     if spec.acceleration == "kvm":
         parts += [acceleration.host_processor(), os.uname().release]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:20]
+
+
+def _warming() -> list[str]:
+    """Return the contents of what warms the guest up."""
+    return [path.read_text() for path in sorted(TOOLS.iterdir()) if path.name not in _NOT_WARMING]
 
 
 def find_snapshot(cache: Cache, key: str) -> Path | None:
