@@ -17,9 +17,10 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from lab.errors import CannotRun
-from lab.places.appliance.machine import KERNEL_UP, SERVING_S, Launched, launch
+from lab.places.appliance.machine import SERVING_S, Launched, launch
 from lab.places.appliance.paths import Cache
 from lab.places.appliance.qemu import PROBE, Machine
+from lab.places.appliance.serial import KERNEL_UP
 from lab.places.base import Progress
 
 #: How long the calibration takes on the reference box, which all deadlines are made for.

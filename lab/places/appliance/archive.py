@@ -69,7 +69,7 @@ def import_appliance(cache: Cache, source: Path, progress: Progress) -> None:
         with (
             locked(cache.lock("image"), "building the appliance's image", progress),
             progress.step(f"import the appliance from {source}"),
-            tarfile.open(source) as tar,
+            tarfile.open(source, "r:") as tar,
         ):
             for name, found in _read_contents(tar, source).items():
                 _import_part(cache, tar, name, found, source)
@@ -102,7 +102,9 @@ def _packed_name(file: str) -> str:
 
 
 def _anonymous(member: tarfile.TarInfo) -> tarfile.TarInfo:
-    return member.replace(uid=0, gid=0, uname="root", gname="root", deep=False)
+    member.uid = member.gid = 0
+    member.uname = member.gname = "root"
+    return member
 
 
 def _read_contents(tar: tarfile.TarFile, source: Path) -> dict[str, Manifest]:

@@ -7,9 +7,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from lab.places.appliance.folders import scratch_folder
+from lab.errors import CannotRun
+from lab.places.appliance.folders import require_space, scratch_folder
 from lab.places.appliance.mirror import apt_lines
 from lab.places.base import Progress
+
+#: Where mmdebstrap unpacks: the userland, or a kernel with all its modules.
+_SCRATCH_MIB = 900
+
+#: A disk with less than this was full a moment ago, before the half-made files were removed.
+_LEFT_MIB = 64
 
 
 def run_part(
@@ -28,6 +35,8 @@ def run_part(
         if task.state != "skipped":
             progress.say(f"    {task.name}: {task.state}, {task.duration_s:.1f} s")
 
+    scratch = scratch_folder()
+    require_space(scratch, _SCRATCH_MIB, "mmdebstrap")
     always = {
         "part": part,
         "suite": suite,
@@ -35,6 +44,12 @@ def run_part(
         # As root no user namespace is needed, and many containers forbid them.
         "mode": "root" if os.geteuid() == 0 else "unshare",
         "mirror": apt_lines(suite),
-        "scratch": str(scratch_folder()),
+        "scratch": str(scratch),
     }
-    run_playbook("appliance", {**always, **variables}, started, ended)
+    try:
+        run_playbook("appliance", {**always, **variables}, started, ended)
+    except CannotRun:
+        # Most programs do not say it in words of their own when a disk is full.
+        for folder in (work, scratch):
+            require_space(folder, _LEFT_MIB, f"building the appliance ({part})")
+        raise

@@ -23,8 +23,8 @@ from lab.places.base import Progress
 SUITE = "trixie"
 PYTHON = "3.13"
 
-#: Room for the userland, its archive on the way, and mmdebstrap's own folder.
-NEEDED_MIB = 2500
+#: Room for the userland, its archive on the way, and the wheels.
+NEEDED_MIB = 1600
 
 #: The file system has this size; its file takes only what is written.
 FILE_SYSTEM_BLOCKS = (3 << 30) // 4096

@@ -52,9 +52,12 @@ class AppliancePlace:
         home = Home.of(self._cache, self._lab)
         lock = self._cache.lock(f"machine-{self._lab}")
         with locked(lock, f"starting the machine of lab {self._lab}", self._progress):
-            self._connection = self._reuse(home, parts) or start(
-                parts, home, self._lab, self._progress
-            )
+            try:
+                self._connection = self._reuse(home, parts)
+            except MachineLost as error:
+                raise MachineLost(f"{error}. {self._diagnose()}") from error
+            if self._connection is None:
+                self._connection = start(parts, home, self._lab, self._progress)
 
     def run(self, argv: Sequence[str], *, tty: bool = False, stdin: int | None = None) -> int:
         """Run a command in the machine. Raises MachineLost when it is not there, or went away."""

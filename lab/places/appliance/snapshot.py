@@ -24,6 +24,7 @@ from lab.places.appliance.machine import Home
 from lab.places.appliance.paths import Cache
 from lab.places.appliance.push import push
 from lab.places.appliance.qemu import Machine, Memory
+from lab.places.appliance.serial import USERLAND_UP
 from lab.places.base import Progress
 
 RAM, STATE, DISK, CODE = "ram", "state", "disk.qcow2", "code.json"
@@ -132,7 +133,7 @@ def _make(
     )
     launched = machine.launch(spec, machine.SERVING_S * slowness)
     with launched.console as console:
-        console.wait_for(machine.USERLAND_UP, machine.BOOT_S * slowness)
+        console.wait_for(USERLAND_UP, machine.BOOT_S * slowness)
         connection = Connection(launched.machine.port, cache.image, home.control, slowness)
         connection.open()
         code = push(connection, read_image_code(cache))

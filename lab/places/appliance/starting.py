@@ -18,6 +18,7 @@ from lab.places.appliance.manifest import Manifest
 from lab.places.appliance.paths import Cache
 from lab.places.appliance.push import push
 from lab.places.appliance.qemu import Machine
+from lab.places.appliance.serial import USERLAND_UP
 from lab.places.base import Progress
 
 _ENDING_S = 10.0
@@ -96,7 +97,7 @@ class _Starter:
             machine.make_disk(self.home, self.parts.cache.image / ROOT, "raw")
             launched = machine.launch(self.spec, machine.SERVING_S * slowness)
             with launched.console as console:
-                console.wait_for(machine.USERLAND_UP, machine.BOOT_S * slowness)
+                console.wait_for(USERLAND_UP, machine.BOOT_S * slowness)
             connection = self._connect(launched.machine.port)
             code = push(connection, read_code(self.parts.cache))
         self._record(code, time.monotonic() - started, restored=False)
