@@ -11,9 +11,6 @@ from lab.interpreters import PROJECT
 
 _CONFTEST = """
 import sys
-import subprocess
-import sys
-
 import pytest
 from tests.support.in_place import InPlace
 
@@ -32,9 +29,6 @@ def pytest_configure(config):
 
 _FAR_TESTS = """
 import os
-import subprocess
-import sys
-
 import pytest
 pytestmark = pytest.mark.kernel
 
