@@ -3,27 +3,35 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from lab.errors import CannotRun
-from lab.places.appliance.folders import require_space, scratch_folder
+from lab.places.appliance.folders import no_space, require_space, scratch_folder
 from lab.places.appliance.mirror import apt_lines
 from lab.places.base import Progress
 
 #: Where mmdebstrap unpacks: the userland, or a kernel with all its modules.
 _SCRATCH_MIB = 900
 
-#: A disk with less than this was full a moment ago, before the half-made files were removed.
-_LEFT_MIB = 64
+#: A disk with less than this left was the reason, whatever the program that failed says.
+_LEFT_BYTES = 64 << 20
 
 
 def run_part(
-    part: str, suite: str, work: Path, variables: Mapping[str, Any], progress: Progress
+    part: str,
+    suite: str,
+    work: Path,
+    variables: Mapping[str, Any],
+    progress: Progress,
+    *,
+    needed_mib: int,
 ) -> None:
     """Build ``image`` or ``kernel`` of a Debian suite in the folder ``work``.
 
+    ``needed_mib`` is what its disk must have had free, to say so when it turns out to be full.
     Raises CannotRun with the failed task's own message.
     """
     from lab.playbooks import TaskEnded, run_playbook
@@ -50,6 +58,7 @@ def run_part(
         run_playbook("appliance", {**always, **variables}, started, ended)
     except CannotRun:
         # Most programs do not say it in words of their own when a disk is full.
-        for folder in (work, scratch):
-            require_space(folder, _LEFT_MIB, f"building the appliance ({part})")
+        for folder, mib in ((work, needed_mib), (scratch, _SCRATCH_MIB)):
+            if shutil.disk_usage(folder).free < _LEFT_BYTES:
+                raise no_space(folder, mib, f"building the appliance ({part})") from None
         raise

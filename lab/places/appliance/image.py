@@ -140,7 +140,7 @@ def _build(cache: Cache, progress: Progress) -> Manifest:
         tree = code.read_tree()
         (work / "code.tar").write_bytes(code.pack(tree, {}))
         (folder / CODE).write_text(json.dumps(tree))
-        run_part("image", SUITE, work, variables, progress)
+        run_part("image", SUITE, work, variables, progress, needed_mib=NEEDED_MIB)
         for name in (ROOT, BUSYBOX):
             (work / name).rename(folder / name)
         shutil.rmtree(work)

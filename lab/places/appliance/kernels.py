@@ -17,15 +17,12 @@ from lab.places.appliance import manifest, modules
 from lab.places.appliance.folders import locked, new_folder
 from lab.places.appliance.image import BUSYBOX
 from lab.places.appliance.initramfs import SCRIPT, make_initramfs
-from lab.places.appliance.kernelsource import KernelSource
+from lab.places.appliance.kernelsource import NEEDED_MIB, KernelSource
 from lab.places.appliance.manifest import Manifest
 from lab.places.appliance.paths import Cache
 from lab.places.base import Progress
 
 KERNEL, INITRAMFS, MODULES = "vmlinuz", "initramfs.cpio", "modules.ext2"
-
-#: Room for the unpacked package and the bundle.
-NEEDED_MIB = 1200
 
 _BLOCK_BYTES = 4096
 

@@ -18,6 +18,9 @@ from lab.places.base import Progress
 
 DEFAULT = "6.12"
 
+#: Room for the unpacked package and the bundle.
+NEEDED_MIB = 1200
+
 #: The kernels of Debian's own suites, by the name that ``--kernel`` takes.
 SUITES = {"6.1": "bookworm", "6.12": "trixie", "newest": "unstable"}
 
@@ -56,7 +59,8 @@ class KernelSource:
         """
         if self.path is None:
             package = this_architecture().kernel_package
-            run_part("kernel", self.suite, work, {"kernel_package": package}, progress)
+            variables = {"kernel_package": package}
+            run_part("kernel", self.suite, work, variables, progress, needed_mib=NEEDED_MIB)
             _extract(work / "kernel.tar", work)
             kernel = next((work / "boot").glob("vmlinuz-*"))
             return kernel, read_release(kernel)
