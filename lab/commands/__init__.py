@@ -46,6 +46,8 @@ class Command:
     files_out: tuple[str, ...] = ()
     #: Whether the command talks with the user's terminal.
     terminal: bool = False
+    #: Whether the command hands its input on to a program of the user's.
+    reads_input: bool = False
     #: Whether the command brings up what it needs (a machine), or only uses what is there.
     starts: bool = True
     #: Whether there is nothing to do, and no error, where no machine runs.
@@ -88,6 +90,7 @@ COMMANDS = {
         Where.PLACE,
         "a shell (or one command) in a node, or beside the lab",
         terminal=True,
+        reads_input=True,
     ),
     "down": Command(
         "down",

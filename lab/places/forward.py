@@ -59,7 +59,8 @@ def forward(
             f"{name}={value}" for name, value in {**_settings(environment), **chosen}.items()
         ]
         try:
-            return place.run(["env", *settings, *line], tty=tty)
+            stdin = 0 if command.reads_input and not tty else None
+            return place.run(["env", *settings, *line], tty=tty, stdin=stdin)
         finally:
             for source, target in outputs:
                 place.fetch(source, target)

@@ -16,8 +16,8 @@ from tests.support.in_place import InPlace
 
 FAR = {far!r}
 
-def command(config, wanted):
-    return FAR or [sys.executable, "-m", "tests.support.report_stream", *wanted]
+def command(config):
+    return FAR or [sys.executable, "-m", "tests.support.report_stream"]
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "kernel: far away")
@@ -104,5 +104,8 @@ def test_what_cannot_run_is_a_failure_in_ci(far) -> None:
 
 
 def test_wrong_usage_of_the_far_pytest_is_no_skip() -> None:
-    far = [sys.executable, "-m", "tests.support.report_stream", "no/such/test.py"]
-    assert subprocess.run(far, cwd=PROJECT, capture_output=True, check=False).returncode == 1
+    far = [sys.executable, "-m", "tests.support.report_stream"]
+    done = subprocess.run(
+        far, cwd=PROJECT, input="no/such/test.py", capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1

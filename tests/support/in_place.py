@@ -11,6 +11,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -21,8 +22,8 @@ import pytest
 INSIDE = "L2TP_LAB_INSIDE"
 _CANNOT_RUN = 4
 
-#: Builds the command line of the far pytest from the tests' node ids.
-Command = Callable[[pytest.Config, list[str]], list[str]]
+#: Builds the command line of the far pytest, which reads the tests' node ids from its input.
+Command = Callable[[pytest.Config], list[str]]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -58,7 +59,7 @@ class InPlace:
             return None
         if self.far is None:
             wanted = [one.nodeid for one in item.session.items if is_kernel_test(one)]
-            self.far = FarRun(self.command(self.config, wanted))
+            self.far = FarRun(self.command(self.config), wanted)
         hooks = item.ihook
         hooks.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
         for report in self._reports(item):
@@ -102,8 +103,8 @@ def is_kernel_test(item: pytest.Item) -> bool:
     return item.get_closest_marker("kernel") is not None
 
 
-def far_command(config: pytest.Config, wanted: list[str]) -> list[str]:
-    """Build the command that runs the wanted tests in the place, in a lab of their own."""
+def far_command(config: pytest.Config) -> list[str]:
+    """Build the command that runs tests in the place, in a lab of their own."""
     options = [
         word
         for name in ("place", "kernel")
@@ -112,20 +113,24 @@ def far_command(config: pytest.Config, wanted: list[str]) -> list[str]:
     ]
     return [
         *(sys.executable, "-m", "lab", *options, "--lab", "test", "shell", "--"),
-        *("env", f"{INSIDE}=1", "python3", "-m", "tests.support.report_stream", *wanted),
+        *("env", f"{INSIDE}=1", "python3", "-m", "tests.support.report_stream"),
     ]
 
 
 class FarRun:
     """One pytest somewhere else: its reports by test, as they come in."""
 
-    def __init__(self, command: list[str]) -> None:
+    def __init__(self, command: list[str], wanted: list[str]) -> None:
         self.exit_code: int | None = None
         self._rows: dict[str, list[dict[str, Any]]] = defaultdict(list)
         self._said: list[str] = []
+        # By its input, because a command line that goes over SSH must be short.
+        tests = tempfile.TemporaryFile("w+")  # noqa: SIM115 (it lives as long as the process)
+        tests.write("\n".join(wanted))
+        tests.seek(0)
         self._process = subprocess.Popen(
             command,
-            stdin=subprocess.DEVNULL,
+            stdin=tests,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

@@ -1,7 +1,8 @@
 """The far side of ``in_place``: a pytest that writes each report as one JSON line.
 
-``python3 -m tests.support.report_stream TEST…`` runs the tests; standard output carries nothing but
-the lines. The exit code is 0 or 1: pytest's own 4 (wrong usage) would read as “could not run here”.
+``python3 -m tests.support.report_stream`` runs the tests that its input names, one a line; its
+output carries nothing but the reports. The exit code is 0 or 1: pytest's own 4 (wrong usage) would
+read as “could not run here”.
 """
 
 from __future__ import annotations
@@ -53,4 +54,4 @@ def main(tests: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main(sys.stdin.read().split("\n")))
