@@ -11,8 +11,8 @@ from typing import Protocol, cast
 from l2tp.errors import L2tpError
 from lab.console import Console
 from lab.errors import CannotRun, LabError, MachineLost, UsageError
-from lab.live import Live
 from lab.results import Outcome, Result
+from lab.running.live import Live
 from lab.scenarios.finding import Finding
 from probes.errors import ProbeError
 

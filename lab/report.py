@@ -8,10 +8,10 @@ from dataclasses import asdict
 from typing import Any
 
 from lab.console import Step
-from lab.live import Live
-from lab.result_writers import as_json as results_as_json
-from lab.result_writers import text
 from lab.results import Result
+from lab.results.writers import as_json as results_as_json
+from lab.results.writers import text
+from lab.running.live import Live
 from lab.topology import Topology
 
 NEXT = (

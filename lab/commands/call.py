@@ -18,8 +18,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, console: Console) -> int:
     """Place the call, wait until PPP runs, and print what it got."""
-    from lab.dialling import wait_for_session
-    from lab.live import Live
+    from lab.running.dialling import wait_for_session
+    from lab.running.live import Live
 
     live = Live.open(args.lab)
     node = args.node or live.topology.l2tp.tunnels[0].lac

@@ -31,10 +31,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, console: Console) -> int:
     """Run the checks; 0 when all passed, 1 when one failed, 4 when one could not run."""
     from lab.checks import run_checks, select
-    from lab.live import Live
-    from lab.result_writers import WRITERS
     from lab.results import exit_code
-    from lab.runfolder import write_run_folder
+    from lab.results.folder import write_run_folder
+    from lab.results.writers import WRITERS
+    from lab.running.live import Live
 
     names = select(args.names)
     live = Live.open(args.lab)

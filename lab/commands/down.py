@@ -13,7 +13,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, console: Console) -> int:
     """Remove what the ledger proves to be ours; nothing to do is no error."""
-    from lab.bringup import take_down
+    from lab.running.bringup import take_down
 
     with console.step(f"remove lab “{args.lab}”"):
         removed = take_down(args.lab)

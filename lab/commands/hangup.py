@@ -20,7 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, console: Console) -> int:
     """Hang up; returns when PPP and its sockets are gone."""
-    from lab.live import Live
+    from lab.running.live import Live
 
     live = Live.open(args.lab)
     live.netns(args.node)

@@ -23,7 +23,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
     node, words = args.node, args.after_dashes
     enter: list[str] = []
     if node is not None:
-        from lab.live import Live
+        from lab.running.live import Live
 
         netns = Live.open(args.lab).netns(node)
         enter = ["nsenter", f"--net=/run/netns/{netns}", "--"]

@@ -15,8 +15,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, console: Console) -> int:
     """Ask every daemon, and show the topology with its tunnels and sessions."""
-    from lab.live import Live
     from lab.report import picture
+    from lab.running.live import Live
 
     live = Live.open(args.lab)
     status = {node: live.status(node) for node in live.daemons}

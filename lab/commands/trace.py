@@ -20,8 +20,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, console: Console) -> int:
     """Show the tracer's figures until interrupted, or ``--count`` times."""
-    from lab.live import Live
-    from lab.tracing import node_names, of_lab
+    from lab.running.live import Live
+    from lab.running.tracing import node_names, of_lab
     from probes.table import draw
 
     live = Live.open(args.lab)

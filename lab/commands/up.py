@@ -20,12 +20,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, console: Console) -> int:
     """Bring the lab up unless it is, run the checks if asked to, and end with the picture."""
-    from lab.bringup import bring_up, is_up
     from lab.checks import CHECKS, run_checks
-    from lab.live import Live
     from lab.report import as_json, closing_words
     from lab.results import exit_code
-    from lab.runfolder import write_run_folder
+    from lab.results.folder import write_run_folder
+    from lab.running.bringup import bring_up, is_up
+    from lab.running.live import Live
     from lab.topology import load_topology
 
     with console.step(f"topology “{args.topology}” read and valid"):

@@ -12,7 +12,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from lab.netlink import iproute, part
+from lab.network.netlink import iproute, part
 
 _NETNS = Path("/run/netns")
 

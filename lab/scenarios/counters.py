@@ -17,7 +17,7 @@ from typing import Any
 from lab.errors import CannotRun
 from lab.instruments.kernelview import interfaces, l2tp_objects, netns_inode
 from lab.instruments.ping import ping
-from lab.live import Live, SessionEnds
+from lab.running.live import Live, SessionEnds
 from lab.scenarios.finding import Finding
 from probes.snapshot import Snapshot
 

@@ -7,7 +7,7 @@ from ipaddress import ip_address
 
 from lab.instruments.kernelview import run_in
 from lab.instruments.ping import ping
-from lab.live import Live, SessionEnds
+from lab.running.live import Live, SessionEnds
 from lab.scenarios.finding import Finding
 
 QUESTION = "Does the session carry its full MTU with DF, and refuse one byte more?"

@@ -7,7 +7,7 @@ from ipaddress import ip_address
 
 from lab.instruments.capture import Capture, capture
 from lab.instruments.ping import ping
-from lab.live import Live, SessionEnds
+from lab.running.live import Live, SessionEnds
 from lab.scenarios.finding import Finding
 
 QUESTION = "Do IPv4 and IPv6 reach the host behind the LNS, through the tunnel alone?"

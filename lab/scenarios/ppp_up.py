@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from ipaddress import ip_address, ip_network
 
 from lab.instruments.kernelview import Interface, interfaces
-from lab.live import Live, SessionEnds
+from lab.running.live import Live, SessionEnds
 from lab.scenarios.finding import Finding
 
 QUESTION = "Is PPP up on every session, with addresses of the pool?"

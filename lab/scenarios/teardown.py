@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from lab.dialling import dial_missing, wait_for_sessions, wait_until_released
 from lab.instruments.kernelview import (
     interfaces,
     l2tp_objects,
@@ -12,7 +11,8 @@ from lab.instruments.kernelview import (
     processes,
     udp_sockets,
 )
-from lab.live import Live
+from lab.running.dialling import dial_missing, wait_for_sessions, wait_until_released
+from lab.running.live import Live
 from lab.scenarios.finding import Finding
 
 QUESTION = "After hang-up, is no tunnel, session, ppp interface, socket or pppd left?"

@@ -7,7 +7,7 @@ from ipaddress import ip_address
 
 from lab.instruments.iperf import iperf_tcp
 from lab.instruments.kernelview import interfaces
-from lab.live import Live, SessionEnds
+from lab.running.live import Live, SessionEnds
 from lab.scenarios.finding import Finding
 
 QUESTION = "Does TCP run through the tunnel, and how fast beside the plain veth?"

@@ -15,9 +15,9 @@ from pathlib import Path
 from types import FrameType
 
 import lab
-from lab.builder import down, up
-from lab.netns import KernelWorld
-from lab.plan import Process, make_plan, runtime_folder
+from lab.network.builder import down, up
+from lab.network.netns import KernelWorld
+from lab.network.plan import Process, make_plan, runtime_folder
 from lab.topology import from_json
 
 LAB_FILES = str(Path(lab.__file__).parent)

@@ -16,15 +16,15 @@ from typing import Any
 
 import pytest
 
-from lab.builder import Downfall, down, start, up
 from lab.errors import CannotRun, LabError
-from lab.ledger import Ledger
-from lab.namespaces import FOLDER, in_netns
-from lab.netlink_messages import Sight, message_of
-from lab.netlink_requests import AT_ONCE, NetworkError, Request, indices, send
-from lab.netns import KernelWorld
-from lab.plan import Address, Netem, Process, make_plan, runtime_folder
-from lab.processes import MARK, Running, is_alive, start_ticks, stop_processes
+from lab.network.builder import Downfall, down, start, up
+from lab.network.ledger import Ledger
+from lab.network.namespaces import FOLDER, in_netns
+from lab.network.netlink_messages import Sight, message_of
+from lab.network.netlink_requests import AT_ONCE, NetworkError, Request, indices, send
+from lab.network.netns import KernelWorld
+from lab.network.plan import Address, Netem, Process, make_plan, runtime_folder
+from lab.network.processes import MARK, Running, is_alive, start_ticks, stop_processes
 from lab.topology import Impairment, Topology, load_topology, to_json
 
 pytestmark = pytest.mark.kernel

@@ -26,11 +26,11 @@ PPPD = """\
 session=${2##*/}
 session=${session%.options}
 say() { printf "$1\\t$session\\tppp9\\t$2\\t$3\\t\\t\\t$4\\n" 1<>FIFO; }
+trap 'say ip-down "" "" alice; exit 5' TERM
 echo "Using interface ppp9"
 echo 'sent [CHAP Response id=0x1c <0d57e121ce>, name = "alice"]'
 say auth-up "" "" alice
 say ip-up 10.64.0.1 10.64.0.2 alice
-trap 'say ip-down "" "" alice; exit 5' TERM
 while :; do read line 0<>IDLE; done
 """
 SECRETS = '[tunnels]\nlns = "t"\nlac = "t"\n[users]\nalice = "a"\n'

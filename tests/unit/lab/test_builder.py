@@ -8,11 +8,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from lab.builder import down, start, up
 from lab.errors import LabError
-from lab.ledger import FILE_NAME, Ledger
-from lab.memory_world import MemoryWorld, Namespace
-from lab.plan import Plan, Process, kind_of, make_plan
+from lab.network.builder import down, start, up
+from lab.network.ledger import FILE_NAME, Ledger
+from lab.network.memory_world import MemoryWorld, Namespace
+from lab.network.plan import Plan, Process, kind_of, make_plan
 from lab.topology import Topology, load_topology
 
 

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from l2tp.config import DaemonConfig, load_config
-from lab.daemons import daemon_files, daemon_nodes, daemon_processes, tracer_process
-from lab.plan import File, Folder
-from lab.toml_text import toml_text
+from lab.network.plan import File, Folder
+from lab.running.daemons import daemon_files, daemon_nodes, daemon_processes, tracer_process
+from lab.running.toml_text import toml_text
 from lab.topology import Topology, load_topology
 
 

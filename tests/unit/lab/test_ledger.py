@@ -9,8 +9,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from lab.ledger import FILE_NAME, Ledger, LedgerError, lab_lock
-from lab.plan import File, Netns, Process, Veth
+from lab.network.ledger import FILE_NAME, Ledger, LedgerError, lab_lock
+from lab.network.plan import File, Netns, Process, Veth
 
 STEPS = [
     Netns("lab-lac"),

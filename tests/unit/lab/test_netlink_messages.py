@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from lab.netlink import part
-from lab.netlink_messages import Sight, message_of, netem_options, unlink_message
-from lab.netlink_requests import _refusal
-from lab.plan import Address, LinkUp, Netem, Netns, Route, Veth
+from lab.network.netlink import part
+from lab.network.netlink_messages import Sight, message_of, netem_options, unlink_message
+from lab.network.netlink_requests import _refusal
+from lab.network.plan import Address, LinkUp, Netem, Netns, Route, Veth
 from lab.topology import Impairment
 
 REQUEST_ACK, CREATE_EXCL = 0x1 | 0x4, 0x400 | 0x200  # netlink.h

@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from lab.daemons import daemon_files, daemon_processes, tracer_process
-from lab.plan import (
+from lab.network.plan import (
     Address,
     LinkUp,
     Netem,
@@ -22,7 +21,8 @@ from lab.plan import (
     make_plan,
     runtime_folder,
 )
-from lab.plan_text import DO, UNDO, netem_words, plan_lines
+from lab.network.plan_text import DO, UNDO, netem_words, plan_lines
+from lab.running.daemons import daemon_files, daemon_processes, tracer_process
 from lab.topology import Impairment, load_topology
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "plans"

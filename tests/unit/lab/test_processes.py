@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from lab.plan import Process
-from lab.processes import (
+from lab.network.plan import Process
+from lab.network.processes import (
     MARK,
     ProcessError,
     Running,

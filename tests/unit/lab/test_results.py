@@ -9,8 +9,8 @@ from xml.etree import ElementTree
 
 import pytest
 
-from lab.result_writers import WIDTH, WRITERS, text
 from lab.results import Observation, Outcome, Result, exit_code
+from lab.results.writers import WIDTH, WRITERS, text
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "results"
 

@@ -20,8 +20,8 @@ from lab.topology import (
     to_json,
     topology_path,
 )
-from lab.topology_check import TopologyError, check_topology
-from lab.topology_paths import find_path
+from lab.topology.check import TopologyError, check_topology
+from lab.topology.paths import find_path
 
 ERRORS = Path(__file__).parents[2] / "golden" / "topology-errors"
 SHIPPED = sorted(path.stem for path in TOPOLOGIES.glob("*.yml"))

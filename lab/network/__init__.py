@@ -1,0 +1,1 @@
+"""Networks: a plan, the ledger, and namespaces, links and processes made by netlink."""

@@ -1,0 +1,30 @@
+"""The folder that a run leaves: results in every form, status, the logs of daemons and kernel."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+
+from lab.results import Result
+from lab.results.writers import as_json, junit, ktap
+from lab.running.live import Live
+
+
+def write_run_folder(folder: Path, live: Live, results: Sequence[Result]) -> None:
+    """Write everything that a run showed into a folder, made when missing."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "run.json").write_text(as_json(results))
+    (folder / "junit.xml").write_text(junit(results))
+    (folder / "results.ktap").write_text(ktap(results))
+    status = {node: live.status(node) for node in live.daemons}
+    (folder / "status.json").write_text(json.dumps(status, indent=1) + "\n")
+    (folder / "trace.json").write_text(json.dumps(live.tracer.snapshot(), indent=1) + "\n")
+    for node in live.daemons:
+        log = live.folder / node / "log.jsonl"
+        if log.exists():
+            shutil.copy(log, folder / f"{node}.jsonl")
+    kernel = subprocess.run(["dmesg"], capture_output=True, text=True, check=False)
+    (folder / "dmesg.txt").write_text(kernel.stdout)

@@ -1,0 +1,1 @@
+"""A lab that runs: brought up, dialled, supervised, and found again by name."""

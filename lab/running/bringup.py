@@ -1,0 +1,114 @@
+"""Brings a lab up from its topology: network, tracer, daemons, sessions, the first ping."""
+
+from __future__ import annotations
+
+import shutil
+
+from lab.console import Console
+from lab.errors import LabError
+from lab.instruments.ping import ping
+from lab.interpreters import daemon_python, tracer_python
+from lab.network.builder import down, up
+from lab.network.netns import KernelWorld
+from lab.network.plan import make_plan, runtime_folder
+from lab.running.daemons import daemon_files, daemon_processes, tracer_process
+from lab.running.dialling import wait_for_daemons, wait_for_sessions
+from lab.running.live import Live, SessionEnds
+from lab.running.supervision import why_ended
+from lab.topology import Topology
+from lab.waiting import wait_for
+from probes.errors import ProbeError
+
+#: Written last: a lab without it was interrupted on its way up.
+_UP = "up"
+_PATIENCE_S = 10.0
+
+
+def bring_up(lab: str, topology: Topology, console: Console) -> Live:
+    """Make the whole lab, or nothing. What an interrupted run left of this lab goes first."""
+    folder = runtime_folder(lab)
+    if folder.exists():
+        with console.step(f"remove what an interrupted run left of lab “{lab}”"):
+            take_down(lab)
+    plan = make_plan(
+        topology,
+        lab=lab,
+        # First, because it takes longest and needs nothing of the rest.
+        tracer=tracer_process(folder, python=tracer_python()),
+        files=daemon_files(topology, folder),
+        processes=daemon_processes(topology, folder, lab=lab, python=daemon_python()),
+    )
+    with KernelWorld() as world:
+        up(plan, world, narrate=console.step)
+    live = Live.open(lab)
+    try:
+        _wait(live, console)
+    except BaseException:
+        keep_logs(live)
+        take_down(lab)
+        raise
+    (folder / _UP).touch()
+    return live
+
+
+def is_up(lab: str) -> bool:
+    """Tell whether a lab came up completely (whatever has become of it since)."""
+    return (runtime_folder(lab) / _UP).exists()
+
+
+def _wait(live: Live, console: Console) -> None:
+    with console.step("daemons answer"):
+        wait_for_daemons(live)
+    with console.step("tunnels and PPP sessions"):
+        sessions = wait_for_sessions(live)
+    with console.step("tracer attached"):
+        wait_for(
+            lambda: _tracer_answers(live),
+            "an answer of the tracer",
+            deadline_s=_PATIENCE_S,
+            problem=lambda: why_ended(live.folder, "tracer", live.folder / "trace.log"),
+        )
+    with console.step("first ping through the tunnel"):
+        _first_ping(live, sessions)
+
+
+def _tracer_answers(live: Live) -> bool:
+    try:
+        with live.tracer as tracer:
+            return bool(tracer.snapshot()["hooks"])
+    except ProbeError:
+        return False
+
+
+def _first_ping(live: Live, sessions: list[SessionEnds]) -> None:
+    for ends in sessions:
+        for target in live.targets(ends.call):
+            answer = ping(live.netns(ends.tunnel.lac), target, count=1)
+            if not answer.received:
+                raise LabError(
+                    f"{ends.tunnel.lac} got no answer from {target} through session "
+                    f"{ends.lac['local_session_id']}. Look at: l2tp-lab status"
+                )
+            return
+
+
+def keep_logs(live: Live) -> None:
+    """Keep the daemons' logs of a lab that did not come up, where the next one does not go."""
+    kept = live.folder.with_name(f"{live.lab}.failed")
+    shutil.rmtree(kept, ignore_errors=True)
+    for log in (*live.folder.glob("*.log"), *live.folder.glob("*/*.log*")):
+        target = kept / log.relative_to(live.folder)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(log, target)
+
+
+def take_down(lab: str) -> int:
+    """Remove all that the lab made, and nothing else; return how many objects that were.
+
+    Raises LabError that names what could not be removed.
+    """
+    with KernelWorld() as world:
+        downfall = down(runtime_folder(lab), world)
+    if not downfall.complete:
+        raise LabError("\n".join(downfall.notes))
+    return downfall.count()

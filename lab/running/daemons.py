@@ -1,0 +1,174 @@
+"""What a topology says to its daemons: their configuration, their secrets, how they are started."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from ipaddress import ip_network
+from pathlib import Path
+
+from lab.network.plan import File, Folder, Process
+from lab.running.toml_text import Value, toml_text
+from lab.topology import Call, LnsService, Node, Topology, Tunnel, netns_name
+
+ROLES = ("lac", "lns")
+"""The kinds of nodes that run a daemon of ours."""
+
+
+# RFC 2661 §5.7 keeps a closed tunnel for a whole retransmission cycle, 31 s. Where both ends are on
+# one box nothing is under way for so long, and whoever hangs up wants to see that nothing is left.
+_PROTOCOL: dict[str, Value] = {"retention_s": 1.0}
+
+
+def daemon_files(topology: Topology, folder: Path) -> tuple[Folder | File, ...]:
+    """Lay out each daemon's folder inside the runtime folder ``folder``.
+
+    Secrets are in a file of their own, which only root can read.
+    """
+    return tuple(
+        step for node in daemon_nodes(topology) for step in _node_files(topology, node, folder)
+    )
+
+
+def daemon_nodes(topology: Topology) -> tuple[Node, ...]:
+    """Give the nodes with a daemon, answerers first, so that nobody calls too early."""
+    return tuple(
+        node
+        for role in reversed(ROLES)
+        for node in topology.nodes
+        if node.kind == role and topology.tunnels_of(node.name)
+    )
+
+
+def daemon_processes(
+    topology: Topology, folder: Path, *, lab: str = "lab", python: str = sys.executable
+) -> tuple[Process, ...]:
+    """Say how each daemon is started, inside its node's namespace; ``python`` is a program."""
+    return tuple(
+        Process(
+            name=node.name,
+            netns=netns_name(lab, node.name),
+            argv=(
+                *(python, "-m", "l2tp", node.kind),
+                *("--config", str(folder / node.name / "config.toml")),
+            ),
+            log=str(folder / node.name / "output.log"),
+        )
+        for node in daemon_nodes(topology)
+    )
+
+
+def tracer_process(folder: Path, *, python: str = "/usr/bin/python3") -> Process:
+    """Say how the tracer is started; ``python`` must see bcc, so it is Debian's own by default."""
+    socket = folder / "trace.sock"
+    return Process(
+        name="tracer",
+        netns=None,
+        argv=(python, "-m", "probes", "serve", "--socket", str(socket)),
+        log=str(folder / "trace.log"),
+    )
+
+
+def _node_files(topology: Topology, node: Node, folder: Path) -> Iterator[Folder | File]:
+    home = folder / node.name
+    yield Folder(str(home), 0o700)
+    configuration = lns_configuration if node.kind == "lns" else lac_configuration
+    yield File(str(home / "config.toml"), toml_text(configuration(topology, node.name)), 0o644)
+    yield File(str(home / "secrets.toml"), toml_text(secrets(topology, node.name)), 0o600)
+
+
+def lac_configuration(topology: Topology, node: str) -> dict[str, Value]:
+    """Configure the LAC on ``node``: its tunnels, and the calls in each."""
+    return {
+        "role": "lac",
+        "host_name": node,
+        "ppp": _ppp(topology),
+        "protocol": _PROTOCOL,
+        "tunnel": [
+            _lac_tunnel(topology, tunnel, first=_is_first(topology, tunnel))
+            for tunnel in topology.tunnels_of(node)
+        ],
+    }
+
+
+def _is_first(topology: Topology, tunnel: Tunnel) -> bool:
+    """Tell whether no earlier tunnel runs between the same two addresses."""
+    ends = (tunnel.lac_address, tunnel.lns_address)
+    same = [t for t in topology.l2tp.tunnels if (t.lac_address, t.lns_address) == ends]
+    return same[0] is tunnel
+
+
+def _lac_tunnel(topology: Topology, tunnel: Tunnel, *, first: bool) -> dict[str, Value]:
+    port = topology.l2tp.port
+    table: dict[str, Value] = {
+        "name": tunnel.name,
+        "local": tunnel.lac_address,
+        # The kernel tells two tunnels between the same addresses apart by our port alone.
+        "local_port": port if first else 0,
+        "peer": tunnel.lns_address,
+        "peer_port": port,
+    }
+    if tunnel.secret is not None:
+        table["secret"] = tunnel.name
+    if tunnel.calls:
+        table["call"] = [_call(topology, call) for call in tunnel.calls]
+    return table
+
+
+def _call(topology: Topology, call: Call) -> dict[str, Value]:
+    table: dict[str, Value] = {"user": call.user, "routes": list(call.routes)}
+    user = topology.user(call.user)
+    if user.ipv6_address and user.framed_ipv6_prefix:
+        length = ip_network(user.framed_ipv6_prefix).prefixlen
+        table["addresses"] = [f"{user.ipv6_address}/{length}"]
+    return table
+
+
+def lns_configuration(topology: Topology, node: str) -> dict[str, Value]:
+    """Configure the LNS on ``node``: where it listens, what it gives out, whom it knows."""
+    service = _service(topology, node)
+    tunnels = topology.tunnels_of(node)
+    ppp = _ppp(topology)
+    ppp.update({"local_ipv4": service.address, "pool": service.pool})
+    known = list(dict.fromkeys(call.user for tunnel in tunnels for call in tunnel.calls))
+    users = [topology.user(name) for name in known]
+    return {
+        "role": "lns",
+        "host_name": node,
+        "listen": {"address": tunnels[0].lns_address, "port": topology.l2tp.port},
+        "ppp": ppp,
+        "protocol": _PROTOCOL,
+        "user": [
+            {
+                "name": user.name,
+                "routes": [user.framed_ipv6_prefix] if user.framed_ipv6_prefix else [],
+            }
+            for user in users
+        ],
+    }
+
+
+def _service(topology: Topology, node: str) -> LnsService:
+    return next(service for service in topology.l2tp.lns if service.node == node)
+
+
+def _ppp(topology: Topology) -> dict[str, Value]:
+    ppp = topology.l2tp.ppp
+    return {"mtu": ppp.mtu, "mru": ppp.mtu, "authentication": ppp.auth}
+
+
+def secrets(topology: Topology, node: str) -> dict[str, Value]:
+    """Give the secrets that ``node`` must know, and no others.
+
+    A LAC names tunnel secrets by tunnel; an LNS by the LAC's host name, which is its node's.
+    """
+    tunnels = topology.tunnels_of(node)
+    users = {call.user for tunnel in tunnels for call in tunnel.calls}
+    return {
+        "tunnels": {
+            (tunnel.name if node == tunnel.lac else tunnel.lac): tunnel.secret
+            for tunnel in tunnels
+            if tunnel.secret is not None
+        },
+        "users": {user: topology.user(user).password for user in sorted(users)},
+    }

@@ -1,0 +1,120 @@
+"""Dials what the topology says should be up, and waits until it is up, or gone, at both ends."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+from typing import Any
+
+from l2tp.control import ControlError
+from lab.running.live import Live, SessionEnds
+from lab.running.supervision import why_ended
+from lab.waiting import wait_for
+
+#: How long daemons, sessions and their ends may take, in seconds on an ordinary box.
+_PATIENCE_S = 20.0
+
+
+def dial_missing(live: Live) -> None:
+    """Place every call of the topology that is not there."""
+    for tunnel in live.topology.l2tp.tunnels:
+        with live.daemon(tunnel.lac) as daemon:
+            there = set(_users(daemon.status()))
+            for call in tunnel.calls:
+                if call.user not in there:
+                    daemon.call(tunnel=tunnel.name, user=call.user)
+
+
+def _users(status: dict[str, Any]) -> Iterator[str]:
+    for tunnel in status["tunnels"]:
+        for session in tunnel["sessions"]:
+            yield session["user"]
+
+
+def wait_for_daemons(live: Live) -> None:
+    """Wait until every daemon answers on its control socket.
+
+    Raises LabError with the last words of one that ended.
+    """
+    for node in live.daemons:
+        wait_for(
+            partial(_answers, live, node),
+            f"an answer of the daemon on {node}",
+            deadline_s=_PATIENCE_S,
+            problem=partial(why_ended, live.folder, node, live.folder / node / "output.log"),
+        )
+
+
+def _answers(live: Live, node: str) -> bool:
+    try:
+        with live.daemon(node) as daemon:
+            return bool(daemon.status())
+    except ControlError:
+        return False
+
+
+def wait_for_sessions(live: Live) -> list[SessionEnds]:
+    """Wait until every call of the topology runs PPP at both ends, routes and addresses included.
+
+    Raises LabError with the daemons' own cause when a tunnel or session ended instead.
+    """
+    wanted = sum(len(tunnel.calls) for tunnel in live.topology.l2tp.tunnels)
+
+    def look() -> list[SessionEnds] | None:
+        ready = [ends for ends in live.sessions() if _is_ready(ends)]
+        return ready if len(ready) == wanted else None
+
+    def problem() -> str:
+        causes = (cause for node in live.daemons for cause in _closed(live, node))
+        return "; ".join(causes)
+
+    return wait_for(look, f"PPP on {wanted} session(s)", deadline_s=_PATIENCE_S, problem=problem)
+
+
+def _is_ready(ends: SessionEnds) -> bool:
+    return all(side["ppp"] is not None and side["ppp"]["ready"] for side in (ends.lac, ends.lns))
+
+
+def _closed(live: Live, node: str) -> Iterator[str]:
+    for tunnel in live.status(node)["tunnels"]:
+        if tunnel["state"] == "closed":
+            name = f"tunnel {tunnel['local_tunnel_id']} to {tunnel['peer']}"
+            yield f"{node}: {name} closed: {tunnel['cause']}"
+
+
+def wait_until_released(live: Live, node: str) -> None:
+    """Wait until a daemon has let go of every tunnel, their retention (RFC 2661 §5.7) included."""
+
+    def look() -> bool:
+        return not live.status(node)["tunnels"]
+
+    wait_for(look, f"the end of every tunnel on {node}", deadline_s=_PATIENCE_S)
+
+
+def wait_for_session(live: Live, node: str, tunnel_id: int, session_id: int) -> dict[str, Any]:
+    """Wait until a session that was just dialled carries PPP; return its status entry.
+
+    Raises LabError when it ended instead, with where the cause is to be found.
+    """
+
+    def find() -> dict[str, Any] | None:
+        for tunnel in live.status(node)["tunnels"]:
+            for session in tunnel["sessions"]:
+                if (tunnel["local_tunnel_id"], session["local_session_id"]) == (
+                    tunnel_id,
+                    session_id,
+                ):
+                    return dict(session)
+        return None
+
+    def look() -> dict[str, Any] | None:
+        session = find()
+        return session if session and session["ppp"] and session["ppp"]["ready"] else None
+
+    def problem() -> str:
+        if find() is None:
+            return f"it has ended; the cause is in {live.folder / node / 'log.jsonl'}"
+        return ""
+
+    what = f"PPP on session {tunnel_id}/{session_id} of {node}"
+    return wait_for(look, what, deadline_s=_PATIENCE_S, problem=problem)

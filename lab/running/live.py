@@ -1,0 +1,116 @@
+"""A lab that is up: its topology, its namespaces, its daemons and its tracer, by name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from ipaddress import ip_address, ip_network
+from pathlib import Path
+from typing import Any
+
+from l2tp.control import ControlClient
+from lab.errors import LabError
+from lab.network.plan import runtime_folder
+from lab.topology import Call, Topology, Tunnel, from_json, netns_name
+from probes.client import TraceClient
+
+
+@dataclass(frozen=True)
+class SessionEnds:
+    """One established session, seen from both daemons: their ``status`` entries."""
+
+    tunnel: Tunnel
+    call: Call
+    lac_tunnel: dict[str, Any]
+    lac: dict[str, Any]
+    lns_tunnel: dict[str, Any]
+    lns: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Live:
+    """A running lab. Raises LabError where the lab is not up."""
+
+    lab: str
+    folder: Path
+
+    @classmethod
+    def open(cls, lab: str) -> Live:
+        """Find the running lab of that name."""
+        live = cls(lab, runtime_folder(lab))
+        if not (live.folder / "topology.json").exists():
+            raise LabError(f"the lab “{lab}” is not up. Bring it up: l2tp-lab up")
+        return live
+
+    @cached_property
+    def topology(self) -> Topology:
+        """The topology that it was made from."""
+        return from_json((self.folder / "topology.json").read_text())
+
+    def netns(self, node: str) -> str:
+        """Return the namespace's name of a node, or raise UsageError with the nodes there are."""
+        return netns_name(self.lab, self.topology.node(node).name)
+
+    @property
+    def daemons(self) -> list[str]:
+        """The nodes on which a LAC or an LNS runs."""
+        return [node.name for node in self.topology.nodes if node.kind in ("lac", "lns")]
+
+    def daemon(self, node: str) -> ControlClient:
+        """Return a client of the daemon on a node."""
+        return ControlClient(self.folder / node / "control.sock")
+
+    def status(self, node: str) -> dict[str, Any]:
+        """Ask the daemon on a node for its status."""
+        with self.daemon(node) as daemon:
+            return daemon.status()
+
+    @property
+    def tracer(self) -> TraceClient:
+        """A client of the tracer."""
+        return TraceClient(self.folder / "trace.sock")
+
+    def sessions(self) -> list[SessionEnds]:
+        """Pair the two ends of every session that both daemons hold."""
+        status = {node: self.status(node) for node in self.daemons}
+        return [
+            ends
+            for tunnel in self.topology.l2tp.tunnels
+            for ends in _pairs(tunnel, status[tunnel.lac], status[tunnel.lns])
+        ]
+
+    def targets(self, call: Call) -> Iterator[str]:
+        """Name the addresses of hosts that a call's routes lead to."""
+        networks = [ip_network(route) for route in call.routes]
+        hosts = {node.name for node in self.topology.nodes if node.kind == "host"}
+        for link in self.topology.links:
+            for end in link.ends:
+                for text in end.addresses if end.node in hosts else ():
+                    address = text.partition("/")[0]
+                    if any(ip_address(address) in network for network in networks):
+                        yield address
+
+    def node_of(self, address: str) -> str:
+        """Name the node that owns an underlay address. KeyError when none does."""
+        for link in self.topology.links:
+            for end in link.ends:
+                if address in (text.partition("/")[0] for text in end.addresses):
+                    return end.node
+        raise KeyError(address)
+
+
+def _pairs(
+    tunnel: Tunnel, lac_status: dict[str, Any], lns_status: dict[str, Any]
+) -> Iterator[SessionEnds]:
+    at_lns = {
+        (entry["local_tunnel_id"], session["local_session_id"]): (entry, session)
+        for entry in lns_status["tunnels"]
+        for session in entry["sessions"]
+    }
+    for entry in lac_status["tunnels"]:
+        for session in entry["sessions"]:
+            ids = (entry["peer_tunnel_id"], session["peer_session_id"])
+            call = next((call for call in tunnel.calls if call.user == session["user"]), None)
+            if ids in at_lns and call is not None:
+                yield SessionEnds(tunnel, call, entry, session, *at_lns[ids])
