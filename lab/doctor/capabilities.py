@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from lab.doctor import kernel, programs
+from lab.doctor.kvm import kvm
 from lab.doctor.model import Answer, Capability, Finding, Need
 
 _HERE = frozenset({Need.HERE})
@@ -58,6 +59,7 @@ HOST = (
     _program("mke2fs", "e2fsprogs", _APPLIANCE, None),
     _program("ssh", "openssh-client", _APPLIANCE, "-V"),
     _program("newuidmap", "uidmap", _APPLIANCE, None),
+    Capability("KVM", kvm, _NOBODY),
 )
 
 SECTIONS = {

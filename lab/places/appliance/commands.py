@@ -8,14 +8,16 @@ from pathlib import Path
 
 from lab.errors import CannotRun
 from lab.places.appliance import archive, machine, monitor, process
+from lab.places.appliance.acceleration import Verdict
 from lab.places.appliance.folders import locked
 from lab.places.appliance.image import ensure_image, find_image
-from lab.places.appliance.kernels import ensure_bundle
+from lab.places.appliance.kernels import ensure_bundle, find_bundle
 from lab.places.appliance.kernelsource import DEFAULT, find_source
 from lab.places.appliance.machine import Home, read_record
 from lab.places.appliance.paths import default_cache
 from lab.places.appliance.place import AppliancePlace
 from lab.places.appliance.qemu import port_of
+from lab.places.appliance.starting import Parts, prove
 from lab.places.base import Progress
 
 _ENDING_S = 10.0
@@ -95,6 +97,17 @@ def export_to(progress: Progress, target: Path) -> None:
 def import_from(progress: Progress, source: Path) -> None:
     """Take the appliance from an exported file. Raises UsageError or CannotRun."""
     archive.import_appliance(default_cache(), source.absolute(), progress)
+
+
+def prove_acceleration(progress: Progress) -> Verdict | None:
+    """Return whether KVM works, proved by a boot; None while there is no kernel to boot."""
+    cache, source = default_cache(), find_source(DEFAULT)
+    image, bundle = find_image(cache), find_bundle(cache, source)
+    if image is None or bundle is None:
+        return None
+    home = Home.of(cache, "probe")
+    home.folder.mkdir(parents=True, exist_ok=True)
+    return prove(Parts(cache, source, image, bundle), progress)
 
 
 def is_built() -> bool:

@@ -39,6 +39,13 @@ class Parts:
         return f"{self.image.identity} {self.bundle.identity}"
 
 
+def prove(parts: Parts, progress: Progress) -> Verdict:
+    """Return whether KVM works on this box, booting a guest to find out if nobody has yet."""
+    spec = _specify(parts, Home.of(parts.cache, "probe"), "probe")
+    version = qemu.read_version(spec.architecture.qemu)
+    return acceleration.decide(parts.cache, spec, version, progress)
+
+
 def start(parts: Parts, home: Home, lab: str, progress: Progress) -> Connection:
     """Start a lab's machine anew, and return the way to it, with this checkout's code in it.
 
