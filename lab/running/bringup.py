@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from pathlib import Path
 
 from lab.console import Console
 from lab.errors import LabError
@@ -92,9 +93,14 @@ def _first_ping(live: Live, sessions: list[SessionEnds]) -> None:
             return
 
 
+def kept_logs(lab: str) -> Path:
+    """Return where the logs of a lab that did not come up are kept, until it is taken down."""
+    return runtime_folder(lab).with_name(f"{lab}.failed")
+
+
 def keep_logs(live: Live) -> None:
-    """Keep the daemons' logs of a lab that did not come up, where the next one does not go."""
-    kept = live.folder.with_name(f"{live.lab}.failed")
+    """Keep the logs of a lab that did not come up, out of its own folder."""
+    kept = kept_logs(live.lab)
     shutil.rmtree(kept, ignore_errors=True)
     for log in (*live.folder.glob("*.log"), *live.folder.glob("*/*.log*")):
         target = kept / log.relative_to(live.folder)
