@@ -10,7 +10,7 @@ from typing import Any
 
 from lab.errors import CannotRun
 from lab.places.appliance.folders import no_space, require_space, scratch_folder
-from lab.places.appliance.mirror import apt_lines
+from lab.places.appliance.mirror import apt_lines, apt_options
 from lab.places.base import Progress
 
 #: Where mmdebstrap unpacks: the userland, or a kernel with all its modules.
@@ -52,6 +52,7 @@ def run_part(
         # As root no user namespace is needed, and many containers forbid them.
         "mode": "root" if os.geteuid() == 0 else "unshare",
         "mirror": apt_lines(suite),
+        "apt_options": apt_options(),
         "scratch": str(scratch),
     }
     try:

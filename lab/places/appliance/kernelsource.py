@@ -62,8 +62,7 @@ class KernelSource:
             variables = {"kernel_package": package}
             run_part("kernel", self.suite, work, variables, progress, needed_mib=NEEDED_MIB)
             _extract(work / "kernel.tar", work)
-            kernel = next((work / "boot").glob("vmlinuz-*"))
-            return kernel, read_release(kernel)
+            return _take_kernel(work)
         release = read_release(self.path)
         found = _modules_of(self.path, release)
         shutil.copytree(
@@ -104,6 +103,15 @@ def read_release(kernel: Path) -> str:
     (pointer,) = struct.unpack_from("<H", setup, _VERSION_POINTER)
     text = setup[_SETUP + pointer :].split(b"\0", 1)[0].decode("ascii", "replace")
     return text.split(" ", 1)[0]
+
+
+def _take_kernel(work: Path) -> tuple[Path, str]:
+    """Find a package's kernel: in ``boot``, or (since Debian 14) beside its modules."""
+    found = [*work.glob("boot/vmlinuz-*"), *work.glob("lib/modules/*/vmlinuz")]
+    if len(found) != 1:
+        raise CannotRun(f"the kernel's package holds {len(found)} kernels, and one was expected")
+    kernel = found[0].rename(work / "vmlinuz")
+    return kernel, read_release(kernel)
 
 
 def _modules_of(kernel: Path, release: str) -> Path:

@@ -24,6 +24,24 @@ def apt_lines(suite: str) -> list[str]:
     return make_lines(suite, find_mirrors(_index_targets()))
 
 
+def apt_options() -> list[str]:
+    """Return the settings of this box's apt that its mirrors need: how long an index is valid.
+
+    A mirror that is a frozen copy says of itself that it is out of date; whoever uses one has
+    told apt so already.
+    """
+    try:
+        done = subprocess.run(
+            ["apt-config", "dump", "--format", '%f "%v";%n', "Acquire::Check-Valid-Until"],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    except FileNotFoundError:
+        return []
+    return [line for line in done.stdout.splitlines() if line]
+
+
 def make_lines(suite: str, mirrors: Mapping[str, str]) -> list[str]:
     """Write the ``deb`` lines for a suite, given each archive's address by its label."""
     if "Debian" not in mirrors:
