@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import shlex
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from qemu.qmp import Message, QMPClient, QMPError
 
@@ -27,7 +28,10 @@ def save(monitor: Path, state: Path, deadline_s: float) -> None:
 
 
 def go_on(greeting: socket.socket, state: Path, deadline_s: float) -> None:
-    """Let a QEMU that waits for it go on from a saved device state. Raises CannotRun."""
+    """Let a QEMU that waits for it go on from a saved device state; return when its guest runs.
+
+    Raises CannotRun when it does not.
+    """
     asyncio.run(_go_on(greeting, state, deadline_s))
 
 
@@ -55,7 +59,22 @@ async def _save(monitor: Path, state: Path, deadline_s: float) -> None:
 async def _go_on(greeting: socket.socket, state: Path, deadline_s: float) -> None:
     async with _client(greeting, deadline_s) as client:
         await _switch_on(client, _MEMORY_STAYS)
-        await client.execute("migrate-incoming", {"uri": f"exec:cat {shlex.quote(str(state))}"})
+        # What is sent to a guest that does not run yet is lost, and sent again only seconds later.
+        with client.listener("RESUME") as resumed:
+            uri = f"exec:cat {shlex.quote(str(state))}"
+            await client.execute("migrate-incoming", {"uri": uri})
+            await _first(client, resumed.get())
+
+
+async def _first(client: QMPClient, event: Coroutine[Any, Any, Message]) -> None:
+    """Wait for an event, or for the end of the connection, which is an error."""
+    awaited = asyncio.ensure_future(event)
+    ended = asyncio.ensure_future(client.runstate_changed())
+    done, others = await asyncio.wait({awaited, ended}, return_when=asyncio.FIRST_COMPLETED)
+    for other in others:
+        other.cancel()
+    if awaited not in done:
+        raise CannotRun("QEMU ended when it read the saved state")
 
 
 async def _switch_on(client: QMPClient, *capabilities: str) -> None:
