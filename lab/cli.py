@@ -74,6 +74,9 @@ def _dispatch(
 ) -> int:
     if command.where is Where.BOX:
         return command.module().run(args, console)
+    # What can be wrong with the input is said before anything is built or started for it.
+    if verify := getattr(command.module(), "verify", None):
+        verify(args)
     from lab.places.choose import NothingRuns, choose
     from lab.places.forward import forward
 

@@ -28,6 +28,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def verify(args: argparse.Namespace) -> None:
+    """Look the checks' names up. Raises UsageError for one that does not exist."""
+    from lab.checks import select
+
+    select(args.names)
+
+
 def run(args: argparse.Namespace, console: Console) -> int:
     """Run the checks; 0 when all passed, 1 when one failed, 4 when one could not run."""
     from lab.checks import run_checks, select

@@ -18,6 +18,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--output", metavar="FOLDER", help="leave the run's folder here")
 
 
+def verify(args: argparse.Namespace) -> None:
+    """Read and validate the topology. Raises UsageError with every error of the file."""
+    from lab.topology import load_topology
+
+    load_topology(args.topology, lab=args.lab)
+
+
 def run(args: argparse.Namespace, console: Console) -> int:
     """Bring the lab up unless it is, run the checks if asked to, and end with the picture."""
     from lab.checks import CHECKS, run_checks

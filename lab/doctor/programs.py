@@ -33,6 +33,14 @@ def program(name: str, package: str, version: str | None = "--version") -> Findi
     return yes(lines[0][:60] if lines else path)
 
 
+def debian_keys() -> Finding:
+    """Look for the keys that Debian's archive is signed with: the appliance is made from it."""
+    keys = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
+    if keys.exists():
+        return yes(str(keys))
+    return no(f"no {keys}", "apt install debian-archive-keyring")
+
+
 def pppd_plugin() -> Finding:
     """Look for pppd's pppol2tp plugin."""
     for folder in _PPPD_PLUGINS:
