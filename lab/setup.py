@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import shutil
 import subprocess
 import sys
 
@@ -53,26 +54,24 @@ def _install(packages: list[str], modules: list[str], console: Console) -> None:
 
 
 def _install_through_sudo(need: Need) -> None:
-    command = ["sudo", sys.executable, "-m", "lab", "--place", need.value, "setup"]
-    may_ask = sys.stdin.isatty()
-    if may_ask or _sudo_without_password():
-        # sudo asks for its password on the terminal itself; nothing here ever sees it.
-        done = subprocess.run(command, check=False)
-        if done.returncode == 0:
-            return
-        raise CannotRun(f"the set-up ended with code {done.returncode}: see above")
-    raise CannotRun(
-        "installing needs root, and there is no terminal for sudo to ask on. "
-        f"Run: {shlex.join(command)}"
-    )
-
-
-def _sudo_without_password() -> bool:
-    try:
-        done = subprocess.run(["sudo", "-n", "true"], capture_output=True, check=False)
-    except FileNotFoundError:
+    command = [sys.executable, "-m", "lab", "--place", need.value, "setup"]
+    # A folder of PATH may be closed to us, so sudo is looked for, not tried.
+    sudo = shutil.which("sudo")
+    if sudo is None:
         raise CannotRun(
-            "installing needs root, and this box has no sudo. "
-            f"Run as root: {shlex.join([sys.executable, '-m', 'lab', 'setup'])}"
-        ) from None
+            f"installing needs root, and this box has no sudo. Run as root: {shlex.join(command)}"
+        )
+    if not sys.stdin.isatty() and not _asks_no_password(sudo):
+        raise CannotRun(
+            "installing needs root, and there is no terminal for sudo to ask on. "
+            f"Run: sudo {shlex.join(command)}"
+        )
+    # sudo asks for its password on the terminal itself; nothing here ever sees it.
+    done = subprocess.run([sudo, *command], check=False)
+    if done.returncode != 0:
+        raise CannotRun(f"the set-up ended with code {done.returncode}: see above")
+
+
+def _asks_no_password(sudo: str) -> bool:
+    done = subprocess.run([sudo, "-n", "true"], capture_output=True, check=False)
     return done.returncode == 0
