@@ -22,7 +22,7 @@ test: .venv/.ready ## the short tier: unit, property and kernel tests in one run
 	@$(LAB) setup --quiet
 	@$(RUN) pytest -m "not long" $(ARGS)
 
-test-all: .venv/.ready ## everything, on every kernel
+test-all: .venv/.ready ## the long tests as well; for another kernel: ARGS="--kernel 6.1"
 	@$(LAB) setup --quiet
 	@$(RUN) pytest $(ARGS)
 
