@@ -13,11 +13,12 @@ from pathlib import Path
 from probes.errors import CannotRunHereError
 
 VMLINUX = Path("/sys/kernel/btf/vmlinux")
+_PLACE = VMLINUX.parent
 
 _HEADER = struct.Struct("=HBBIIIII")
 _MAGIC = 0xEB9F
 
-_KIND_STRUCT, _KIND_UNION = 4, 5
+_KIND_STRUCT, _KIND_UNION, _KIND_ENUM = 4, 5, 6
 _RECORD_WORDS = 3
 # 32-bit words after the record of a kind, whatever its vlen: INT, ARRAY, VAR, DECL_TAG.
 _FIXED_WORDS = {1: 1, 3: 3, 14: 1, 17: 1}
@@ -32,10 +33,11 @@ class Btf:
 
     raw: the bytes of a BTF blob in this machine's byte order, such as the
     contents of /sys/kernel/btf/vmlinux.
+    base: what a module's blob adds to, the kernel's own; its names go before.
     Raises CannotRunHereError when raw is no BTF.
     """
 
-    def __init__(self, raw: bytes) -> None:
+    def __init__(self, raw: bytes, base: "Btf | None" = None) -> None:
         if len(raw) < _HEADER.size:
             raise _unreadable("it is too short")
         magic, _version, _flags, header, type_at, type_size, names_at, names_size = (
@@ -47,6 +49,9 @@ class Btf:
         self._names = raw[header + names_at : header + names_at + names_size]
         if len(types) != type_size or len(self._names) != names_size or type_size % 4:
             raise _unreadable("it ends too early")
+        self._is_split = base is not None
+        if base is not None:
+            self._names = base._names + self._names
         self._words = memoryview(types).cast("I")
         self._positions: list[int] = []
         self._walk = self._new_walk()
@@ -65,6 +70,35 @@ class Btf:
                 f"the kernel shows no type information: {path}: {error.strerror}",
                 "Take a kernel built with CONFIG_DEBUG_INFO_BTF=y (Debian's own has it).",
             ) from error
+
+    def of_module(self, module: str, folder: Path = _PLACE) -> "Btf":
+        """Read the BTF of a loaded module, for the structures that only it has.
+
+        Raises CannotRunHereError when the module is not loaded or was built without.
+        """
+        try:
+            return Btf((folder / module).read_bytes(), self)
+        except OSError as error:
+            raise CannotRunHereError(
+                f"the module {module} shows no type information: {error.strerror}",
+                "Load the driver first (`modprobe l2tp_ppp`), of a kernel built with"
+                " CONFIG_DEBUG_INFO_BTF_MODULES=y (Debian's own has it).",
+            ) from error
+
+    def enumerators(self, enum_name: str) -> dict[int, str]:
+        """Give the names of an enum by value, none when there is no such enum.
+
+        Values are taken as unsigned 32 bits.
+        """
+        names = set(self._find_name(enum_name))
+        for position in self._all_positions():
+            if self._words[position] in names and self._kind(position) == _KIND_ENUM:
+                first = position + _RECORD_WORDS
+                return {
+                    self._words[at + 1]: self._name(self._words[at])
+                    for at in range(first, first + 2 * self._length(position), 2)
+                }
+        return {}
 
     def offsets(self, wanted: Iterable[Member]) -> dict[Member, int]:
         """Say at which byte each wanted member lies in its structure.
@@ -113,6 +147,9 @@ class Btf:
     def _kind(self, position: int) -> int:
         return self._words[position + 1] >> 24 & 0x1F
 
+    def _length(self, position: int) -> int:
+        return self._words[position + 1] & 0xFFFF
+
     def _new_walk(self) -> Iterator[int]:
         """Give the position of every type record, and remember it: type ids count them from 1."""
         words, positions = self._words, self._positions
@@ -131,6 +168,8 @@ class Btf:
         yield from self._walk
 
     def _position_of_type(self, type_id: int) -> int | None:
+        if self._is_split:  # its ids go on after the kernel's, of which we have not counted all
+            return None
         while len(self._positions) < type_id and next(self._walk, None) is not None:
             pass
         return self._positions[type_id - 1] if 0 < type_id <= len(self._positions) else None

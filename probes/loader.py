@@ -22,6 +22,7 @@ _LICENSE = b"Dual BSD/GPL"
 
 # enum bpf_prog_type
 _PROGRAM_TYPES = {Style.KPROBE: 2, Style.FENTRY: 26}
+_RAW_TRACEPOINT = 17
 
 _MESSAGE_LIMIT = 2000
 
@@ -163,13 +164,16 @@ class Loaded:
             raise AttachError(f"this bcc compiles no {hook.how(style)} program for it")
         with _stderr() as messages:
             code = self._bytecode.linked(name, self._map_fds)
+            kind = _RAW_TRACEPOINT if hook.tracepoint else _PROGRAM_TYPES[style]
             program = self._library.bcc_prog_load(
-                _PROGRAM_TYPES[style], name.encode(), code, len(code), _LICENSE, 0, 0, None, 0
+                kind, name.encode(), code, len(code), _LICENSE, 0, 0, None, 0
             )
             if program < 0:
                 raise AttachError(f"the kernel refuses the program: {_errno_text()}\n{messages()}")
             event = None
-            if style is Style.FENTRY:
+            if hook.tracepoint:
+                link = self._library.bpf_attach_raw_tracepoint(program, hook.function.encode())
+            elif style is Style.FENTRY:
                 link = self._library.bpf_attach_kfunc(program)
             else:
                 event = f"{'r' if hook.at_return else 'p'}_{hook.function}".encode()
@@ -193,6 +197,15 @@ class Loaded:
             if self._library.bpf_lookup_elem(fd, key, value) == 0:
                 yield key.raw, value.raw
             more = self._library.bpf_get_next_key(fd, key, key)
+
+    def write(self, map_name: str, key: bytes, value: bytes) -> None:
+        """Set an entry of a map that is not per CPU. Raises AttachError when that is refused."""
+        if self._library.bpf_update_elem(self._map_fds[map_name], key, value, 0) < 0:
+            raise AttachError(f"the map {map_name} cannot be written: {_errno_text()}")
+
+    def map_fd(self, map_name: str) -> int:
+        """Give a map's file descriptor, which stays ours."""
+        return self._map_fds[map_name]
 
     def close(self) -> None:
         """Detach every program and let the maps go. May be called again."""

@@ -39,6 +39,7 @@ class Hook(NamedTuple):
     kprobe_program: the C function for kprobes; for fentry bcc's macros choose the name.
     needed: without it no figure at all can be trusted.
     hides: what is not seen when it cannot be attached.
+    tracepoint: function names a raw tracepoint, which is attached alike in every style.
     """
 
     name: str
@@ -48,9 +49,12 @@ class Hook(NamedTuple):
     kprobe_program: str
     needed: bool
     hides: str
+    tracepoint: bool = False
 
     def how(self, style: Style) -> str:
-        """Name the way of attaching as the kernel does: fentry, fexit, kprobe or kretprobe."""
+        """Name the way of attaching: fentry, fexit, kprobe, kretprobe or raw tracepoint."""
+        if self.tracepoint:
+            return "raw tracepoint"
         if style is Style.FENTRY:
             return "fexit" if self.at_return else "fentry"
         return "kretprobe" if self.at_return else "kprobe"
@@ -62,6 +66,8 @@ class Hook(NamedTuple):
         kretfunc__MODULE__FUNCTION, and left out the module before it could
         attach to modules.
         """
+        if self.tracepoint:
+            return name == f"raw_tracepoint__{self.function}"
         if style is Style.KPROBE:
             return name == self.kprobe_program
         prefix = "kretfunc__" if self.at_return else "kfunc__"
@@ -76,6 +82,8 @@ class Program(NamedTuple):
     hooks: tuple[Hook, ...]
     # Members whose offsets the C source expects as -DOFFSET_<STRUCT>_<MEMBER>.
     offsets: tuple[tuple[str, str], ...]
+    # The same of structures that a module's own BTF describes, by module.
+    module_offsets: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = ()
 
     def source_text(self, folder: Path = BPF_FOLDER) -> str:
         """Join the sources to the one text that bcc compiles.

@@ -1,13 +1,14 @@
 """The BTF reader, on type information built here record by record."""
 
 import struct
+from pathlib import Path
 
 import pytest
 
 from probes.btf import Btf
 from probes.errors import CannotRunHereError
 
-INT, PTR, ARRAY, STRUCT, UNION, FUNC_PROTO, VAR, ENUM64 = 1, 2, 3, 4, 5, 13, 14, 19
+INT, PTR, ARRAY, STRUCT, UNION, ENUM, FUNC_PROTO, VAR, ENUM64 = 1, 2, 3, 4, 5, 6, 13, 14, 19
 
 
 class Builder:
@@ -111,3 +112,32 @@ def test_a_record_that_promises_more_than_there_is_ends_the_walk() -> None:
     btf.record(FUNC_PROTO, "", 60000, b"")
     with pytest.raises(CannotRunHereError, match="struct net"):
         Btf(btf.build()).offsets([("net", "ns")])
+
+
+def test_a_module_is_read_with_the_names_of_the_kernel(tmp_path: Path) -> None:
+    base = kernel()
+    module = Builder()
+    at = base.names.index(b"\0len\0") + 1
+    own = len(base.names) + module.name("l2tp_session")
+    rest = struct.pack("=III", at, 1, 320)
+    module.types += struct.pack("=III", own, STRUCT << 24 | 1, 8) + rest
+    (tmp_path / "l2tp_core").write_bytes(module.build())
+    found = Btf(base.build()).of_module("l2tp_core", tmp_path)
+    assert found.offsets([("l2tp_session", "len")]) == {("l2tp_session", "len"): 40}
+
+
+def test_a_module_that_is_not_loaded_is_named(tmp_path: Path) -> None:
+    with pytest.raises(CannotRunHereError, match="module l2tp_core shows no type"):
+        Btf(kernel().build()).of_module("l2tp_core", tmp_path)
+
+
+def test_gives_the_names_of_an_enum() -> None:
+    btf = kernel()
+    names = [btf.name("SKB_CONSUMED"), 1, btf.name("SKB_DROP_REASON_NOT_SPECIFIED"), 2]
+    btf.record(ENUM, "skb_drop_reason", 2, struct.pack("=4I", *names))
+    read = Btf(btf.build())
+    assert read.enumerators("skb_drop_reason") == {
+        1: "SKB_CONSUMED",
+        2: "SKB_DROP_REASON_NOT_SPECIFIED",
+    }
+    assert read.enumerators("no_such_enum") == {}
