@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import tempfile
 import traceback
@@ -88,8 +89,16 @@ def _dispatch(
         console.say(str(error))
         return 0
     if place is None:
-        return command.module().run(args, console)
+        return _here(command, args, words, console)
     return forward(place, command, args, words, {})
+
+
+def _here(command: Command, args: argparse.Namespace, words: list[str], console: Console) -> int:
+    from lab.places.here import as_root
+
+    if os.geteuid() == 0:
+        return command.module().run(args, console)
+    return as_root(args, words)
 
 
 def _parser() -> argparse.ArgumentParser:

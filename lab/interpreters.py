@@ -33,3 +33,10 @@ def environment() -> dict[str, str]:
     """Return this process's environment, with the project importable from any folder."""
     path = os.environ.get("PYTHONPATH")
     return {**os.environ, "PYTHONPATH": f"{PROJECT}:{path}" if path else str(PROJECT)}
+
+
+def search_path() -> str:
+    """Return PATH with this interpreter's folder in it: l2tp-lab, and a python3 that knows it."""
+    ours = str(Path(sys.executable).parent)
+    folders = os.environ.get("PATH", os.defpath).split(os.pathsep)
+    return os.pathsep.join(folders if ours in folders else [ours, *folders])

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import os
-import shlex
-import shutil
-import subprocess
-import sys
 
 from lab.console import Console
 from lab.doctor.capabilities import MODULES, missing
 from lab.doctor.kernel import module_state
 from lab.doctor.model import Need
 from lab.errors import CannotRun
+from lab.sudo import ask_for_root, l2tp_lab, run_as_root
 
 
 def prepare_box(need: Need, console: Console) -> None:
@@ -54,24 +51,8 @@ def _install(packages: list[str], modules: list[str], console: Console) -> None:
 
 
 def _install_through_sudo(need: Need) -> None:
-    command = [sys.executable, "-m", "lab", "--place", need.value, "setup"]
-    # A folder of PATH may be closed to us, so sudo is looked for, not tried.
-    sudo = shutil.which("sudo")
-    if sudo is None:
-        raise CannotRun(
-            f"installing needs root, and this box has no sudo. Run as root: {shlex.join(command)}"
-        )
-    if not sys.stdin.isatty() and not _asks_no_password(sudo):
-        raise CannotRun(
-            "installing needs root, and there is no terminal for sudo to ask on. "
-            f"Run: sudo {shlex.join(command)}"
-        )
-    # sudo asks for its password on the terminal itself; nothing here ever sees it.
-    done = subprocess.run([sudo, *command], check=False)
-    if done.returncode != 0:
-        raise CannotRun(f"the set-up ended with code {done.returncode}: see above")
-
-
-def _asks_no_password(sudo: str) -> bool:
-    done = subprocess.run([sudo, "-n", "true"], capture_output=True, check=False)
-    return done.returncode == 0
+    words = ["--place", need.value, "setup"]
+    sudo = ask_for_root("installing", l2tp_lab(words))
+    code = run_as_root(sudo, words)
+    if code != 0:
+        raise CannotRun(f"the set-up ended with code {code}: see above")

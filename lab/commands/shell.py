@@ -18,7 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, console: Console) -> int:
     """Enter the node's namespace and run; the exit code is the command's own."""
-    from lab.interpreters import PROJECT, environment
+    from lab.interpreters import PROJECT, environment, search_path
 
     node, words = args.node, args.after_dashes
     enter: list[str] = []
@@ -28,7 +28,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
         netns = Live.open(args.lab).netns(node)
         enter = ["nsenter", f"--net=/run/netns/{netns}", "--"]
     # An interactive shell says where it is, in the prompt's usual place.
-    prompt = {"PS1": f"{args.lab}:{node or 'root'}# "}
+    prompt = {"PS1": f"{args.lab}:{node or 'root'}# ", "PATH": search_path()}
     command = words or ["/bin/sh", "-i"]
     try:
         done = subprocess.run(

@@ -7,21 +7,25 @@ from __future__ import annotations
 
 import os
 import platform
+import shlex
 import shutil
 import subprocess
 from functools import cache
 from pathlib import Path
 
 from lab.doctor.model import Finding, no, unknown, yes
+from lab.sudo import l2tp_lab, may_become_root
 
 _TRACEFS = (Path("/sys/kernel/tracing"), Path("/sys/kernel/debug/tracing"))
 
 
 def root() -> Finding:
-    """Tell whether this process may create namespaces and attach probes."""
+    """Tell whether this user may create namespaces and attach probes, if need be through sudo."""
     if os.geteuid() == 0:
         return yes("uid 0")
-    return no(f"uid {os.geteuid()}", "sudo l2tp-lab …")
+    if may_become_root():
+        return yes(f"uid {os.geteuid()}, through sudo")
+    return no(f"uid {os.geteuid()}, and sudo is not for this user", "run it as root")
 
 
 @cache
@@ -100,7 +104,12 @@ def _try(command: list[str], what: str, cure: str) -> Finding:
     if done.returncode == 0:
         return yes(f"made {what}")
     reason = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
-    return no(reason, cure)
+    # Some boxes refuse this to ordinary users alone.
+    return no(reason, cure) if os.geteuid() == 0 else unknown(reason, _ask_as_root())
+
+
+def _ask_as_root() -> str:
+    return shlex.join(["sudo", *l2tp_lab(["doctor"])])
 
 
 def kprobes() -> Finding:
@@ -129,5 +138,5 @@ def tracepoints() -> Finding:
             if (folder / "events").exists() and module_state("l2tp_core") == "loadable":
                 return yes("appear with l2tp_core")
         except PermissionError:
-            return unknown(f"{folder} is readable by root only", "sudo l2tp-lab doctor")
+            return unknown(f"{folder} is readable by root only", _ask_as_root())
     return no("no l2tp events in tracefs", "modprobe l2tp_core")

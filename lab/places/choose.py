@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 #: Set where a forwarded command runs: the place was already chosen.
 INSIDE = "L2TP_LAB_INSIDE"
+#: Set where a command became root to run here: the choice was already printed.
+SAID = "L2TP_LAB_SAID"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +37,9 @@ class NothingRuns(LabError):
 def decide(wanted: str | None) -> Choice:
     """Choose the place: the one asked for, else ``here`` when this kernel has all a lab needs.
 
-    Only what no package can bring (the kernel's features, and root) decides; packages are
-    installed afterwards. Raises CannotRun when ``here`` was asked for and is not possible.
+    Only what no package can bring (the kernel's features, and root, if need be through sudo)
+    decides; packages are installed afterwards. Raises CannotRun when ``here`` was asked for and is
+    not possible.
     """
     if wanted == Need.APPLIANCE.value:
         return Choice(Need.APPLIANCE, "asked for")
@@ -53,15 +56,19 @@ def decide(wanted: str | None) -> Choice:
 
 
 def choose(args: argparse.Namespace, console: Console, *, starts: bool) -> Place | None:
-    """Choose, print the choice and prepare the box; None means: right here, in this process.
+    """Choose, print the choice and prepare the box; None means: on this kernel, as root.
 
     A command that ``starts`` things installs what is missing.
     """
     if INSIDE in os.environ:
         return None
     choice = decide(getattr(args, "place", None))
-    if starts:
+    if starts and SAID not in os.environ:
         console.say(f"place: {choice.need.value} ({choice.reason})")
+    if choice.need is Need.HERE and os.geteuid() != 0:
+        # Root prepares the box, so that sudo is asked once.
+        return None
+    if starts:
         prepare_box(choice.need, console)
     if choice.need is Need.HERE:
         return None

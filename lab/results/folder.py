@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from lab.results import Result
@@ -15,6 +17,11 @@ from lab.running.live import Live
 
 def write_run_folder(folder: Path, live: Live, results: Sequence[Result]) -> None:
     """Write everything that a run showed into a folder, made when missing."""
+    with _handed_over(folder):
+        _write(folder, live, results)
+
+
+def _write(folder: Path, live: Live, results: Sequence[Result]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "run.json").write_text(as_json(results))
     (folder / "junit.xml").write_text(junit(results))
@@ -28,3 +35,20 @@ def write_run_folder(folder: Path, live: Live, results: Sequence[Result]) -> Non
             shutil.copy(log, folder / f"{node}.jsonl")
     kernel = subprocess.run(["dmesg"], capture_output=True, text=True, check=False)
     (folder / "dmesg.txt").write_text(kernel.stdout)
+
+
+@contextmanager
+def _handed_over(folder: Path) -> Iterator[None]:
+    """Give what is new in a folder to whoever called sudo: they could not remove root's files."""
+    before = set(_all_in(folder))
+    yield
+    owner = [os.environ.get(name, "") for name in ("SUDO_UID", "SUDO_GID")]
+    if os.geteuid() == 0 and all(number.isdigit() for number in owner):
+        for path in set(_all_in(folder)) - before:
+            os.chown(path, int(owner[0]), int(owner[1]), follow_symlinks=False)
+
+
+def _all_in(folder: Path) -> Iterator[Path]:
+    if folder.is_dir():
+        yield folder
+        yield from folder.iterdir()

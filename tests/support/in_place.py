@@ -1,8 +1,9 @@
 """A pytest plugin: kernel tests run where the driver is, and report as if they ran right here.
 
-On a box whose kernel lacks the driver, the tests marked ``kernel`` go to one pytest inside the
-appliance (``l2tp-lab shell -- python3 -m pytest …``), whose reports come back one line each and are
-handed to this pytest's hooks. What could not run is a skip; with ``CI`` set it is a failure.
+The tests marked ``kernel`` go to one other pytest (``l2tp-lab shell -- python3 -m …``): inside the
+appliance on a box whose kernel lacks the driver, else on this kernel as root. Its reports come back
+one line each and are handed to this pytest's hooks. What could not run is a skip; with ``CI`` set
+it is a failure.
 """
 
 from __future__ import annotations
@@ -17,6 +18,11 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import pytest
+
+from lab.doctor.model import Need
+from lab.errors import CannotRun
+from lab.places.choose import decide
+from lab.sudo import ask_for_root
 
 #: Set inside the place: there the tests are simply run.
 INSIDE = "L2TP_LAB_INSIDE"
@@ -51,6 +57,12 @@ class InPlace:
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         """Put the kernel tests last, so that the quick ones fail first."""
         items.sort(key=is_kernel_test)
+
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        """Ask for what the kernel tests will need, while somebody still looks at the terminal."""
+        wanted = self.command is far_command and any(map(is_kernel_test, session.items))
+        if wanted and not self.config.option.collectonly:
+            ask_early(self.config)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> bool | None:
@@ -115,6 +127,18 @@ def far_command(config: pytest.Config) -> list[str]:
         *(sys.executable, "-m", "lab", *options, "--lab", "test", "shell", "--"),
         *("env", f"{INSIDE}=1", "python3", "-m", "tests.support.report_stream"),
     ]
+
+
+def ask_early(config: pytest.Config) -> None:
+    """Have sudo ask for its password before the first test, where the kernel tests need it.
+
+    Without a terminal nothing is asked, and the far side says later why it could not run.
+    """
+    try:
+        if decide(config.getoption("place")).need is Need.HERE:
+            ask_for_root("a kernel test on this kernel", ["make", "test"])
+    except CannotRun:
+        pass
 
 
 class FarRun:

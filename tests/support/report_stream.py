@@ -7,15 +7,22 @@ read as “could not run here”.
 
 from __future__ import annotations
 
+import atexit
+import importlib.util
 import json
 import os
+import shutil
 import sys
+import tempfile
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 #: A copy of standard output: this module is imported before pytest's capture replaces it.
 _OUTPUT = os.dup(1)
+#: What python3-bpfcc installs.
+_BCC = Path("/usr/lib/python3/dist-packages/bcc")
 
 
 class _Stream:
@@ -53,5 +60,20 @@ def main(tests: list[str]) -> int:
     return 1 if pytest.main([*options, *tests]) else 0
 
 
+def bring_bcc() -> None:
+    """Show this Python, and those that it starts, Debian's bcc, and nothing else of Debian's.
+
+    A virtual environment's Python does not see it; the one inside the appliance does.
+    """
+    if importlib.util.find_spec("bcc") is None and _BCC.is_dir():
+        folder = tempfile.mkdtemp(prefix="l2tp-lab-bcc-")
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)
+        Path(folder, "bcc").symlink_to(_BCC)
+        sys.path.append(folder)
+        known = os.environ.get("PYTHONPATH")
+        os.environ["PYTHONPATH"] = f"{known}{os.pathsep}{folder}" if known else folder
+
+
 if __name__ == "__main__":
+    bring_bcc()
     sys.exit(main(sys.stdin.read().split("\n")))
