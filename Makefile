@@ -11,6 +11,9 @@ ARGS ?=
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@echo
+	@echo 'Start with make lab. ARGS passes options on: make check ARGS=--json'
+	@echo 'l2tp-lab itself, once a target has made .venv: export PATH="$(CURDIR)/.venv/bin:$$PATH"'
 
 .venv/.ready: pyproject.toml lab/bootstrap.sh
 	@sh lab/bootstrap.sh

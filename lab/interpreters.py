@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 from pathlib import Path
 
@@ -14,6 +15,9 @@ WARM_PYTHON = "/usr/lib/l2tp-lab/python"
 
 #: The environment variable that names the interpreter of everything that a lab starts.
 CHOICE = "L2TP_LAB_PYTHON"
+
+#: The environment variable that carries ``path_line`` to where a command runs.
+PATH_LINE = "L2TP_LAB_PATH_LINE"
 
 #: The folder that holds ``lab``, ``l2tp`` and ``probes``.
 PROJECT = Path(__file__).resolve().parent.parent
@@ -40,3 +44,11 @@ def search_path() -> str:
     ours = str(Path(sys.executable).parent)
     folders = os.environ.get("PATH", os.defpath).split(os.pathsep)
     return os.pathsep.join(folders if ours in folders else [ours, *folders])
+
+
+def path_line() -> str:
+    """Return what to paste so that the user's shell finds l2tp-lab; nothing where it does."""
+    known = os.environ.get(PATH_LINE)
+    if known is not None:
+        return known
+    return "" if shutil.which("l2tp-lab") else f'export PATH="{Path(sys.executable).parent}:$PATH"'

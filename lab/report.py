@@ -8,6 +8,7 @@ from dataclasses import asdict
 from typing import Any
 
 from lab.console import Step
+from lab.interpreters import path_line
 from lab.results import Result
 from lab.results.writers import as_json as results_as_json
 from lab.results.writers import text
@@ -37,7 +38,7 @@ def closing_words(live: Live, results: Sequence[Result], steps: Sequence[Step]) 
     if results:
         parts.append(text(results))
     parts.append("\n".join(_steps(steps)))
-    parts.append("\n".join(f"  {command:<22} {what}" for command, what in NEXT))
+    parts.append("\n".join(_next()))
     return "\n\n".join(part.rstrip() for part in parts)
 
 
@@ -50,6 +51,13 @@ def as_json(live: Live, results: Sequence[Result], steps: Sequence[Step]) -> str
         "steps": [asdict(step) for step in steps],
     }
     return json.dumps(document, indent=1)
+
+
+def _next() -> Iterator[str]:
+    if line := path_line():
+        yield f"first, so that this shell finds l2tp-lab:\n  {line}\n"
+    for command, what in NEXT:
+        yield f"  {command:<22} {what}"
 
 
 def _steps(steps: Sequence[Step]) -> Iterator[str]:

@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 
 from lab.commands import Command
 from lab.errors import UsageError
-from lab.interpreters import CHOICE, WARM_PYTHON
+from lab.interpreters import CHOICE, PATH_LINE, WARM_PYTHON, path_line
 from lab.places.base import Place
 from lab.places.choose import INSIDE
 
@@ -80,6 +80,7 @@ def _file_of(args: argparse.Namespace, option: str) -> Path | None:
 def _settings(environment: Mapping[str, str]) -> dict[str, str]:
     return {
         INSIDE: "1",
+        PATH_LINE: path_line(),
         "COLUMNS": str(shutil.get_terminal_size((80, 24)).columns),
         "TERM": os.environ.get("TERM", "dumb"),
         **environment,

@@ -6,7 +6,7 @@ import argparse
 import os
 from collections.abc import Sequence
 
-from lab.interpreters import CHOICE
+from lab.interpreters import CHOICE, PATH_LINE, path_line
 from lab.places.choose import INSIDE, SAID
 from lab.sudo import ask_for_root, l2tp_lab, run_as_root
 
@@ -25,4 +25,4 @@ def as_root(args: argparse.Namespace, words: Sequence[str]) -> int:
     again = list(words) if getattr(args, "place", None) else ["--place", "here", *words]
     sudo = ask_for_root("a lab on this kernel", l2tp_lab(words), _WITHOUT_ROOT)
     kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
-    return run_as_root(sudo, again, {SAID: "1", **kept})
+    return run_as_root(sudo, again, {SAID: "1", PATH_LINE: path_line(), **kept})
