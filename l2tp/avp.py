@@ -1,4 +1,7 @@
-"""The AVP table of RFC 2661 and the AVP's own encoding (§4.1); every codec here reads the table."""
+"""The AVP table of RFC 2661, 3145 and 5515 and the AVP's own encoding (RFC 2661 §4.1).
+
+Every codec here reads the table.
+"""
 
 # ruff: noqa: E501 (a table is read by its rows)
 
@@ -11,6 +14,7 @@ from typing import Final, NamedTuple
 from l2tp import values
 from l2tp.constants import AvpType, MessageType
 from l2tp.errors import LocalProtocolError
+from l2tp.extensions import ADSL_FORUM, AccessLineAvp
 from l2tp.values import Format
 
 AVP_HEADER_SIZE: Final = 6
@@ -35,7 +39,7 @@ class RawAvp(NamedTuple):
 
     def describe(self) -> str:
         """Name it for people: by the table where that knows it, else by its numbers."""
-        rule = None if self.vendor_id else RULES.get(self.type)
+        rule = find_rule(self.vendor_id, self.type)
         return rule.title if rule else f"AVP {self.type} of vendor {self.vendor_id}"
 
 
@@ -43,17 +47,22 @@ class RawAvp(NamedTuple):
 class AvpRule:
     """One row of the table.
 
-    `field` is its name in the message dataclasses, `mandatory_bit` the M bit it is sent with,
-    `may_hide` whether the H bit is allowed, `required_in` and `optional_in` the messages of §6
-    that must or may carry it, `section` where RFC 2661 defines it.
+    `field` is its name in the message dataclasses, or in the one that their field `group` holds.
+    `mandatory_bit` is the M bit it is sent with, `may_hide` whether the H bit is allowed,
+    `repeats` whether a message may have several, which makes the field a tuple. `required_in` and
+    `optional_in` are the messages of §6 that must or may carry it, `section` is where it is
+    defined, in RFC 2661 unless it names another document.
     """
 
-    type: AvpType
+    vendor_id: int
+    type: int
     field: str
+    group: str
     title: str
     format: Format
     mandatory_bit: bool
     may_hide: bool
+    repeats: bool
     section: str
     required_in: frozenset[MessageType]
     optional_in: frozenset[MessageType]
@@ -64,26 +73,42 @@ def _messages(names: str) -> frozenset[MessageType]:
 
 
 def _row(
-    avp: AvpType, title: str, form: Format, bits: str, section: str, must: str = "", may: str = ""
+    avp: AvpType | AccessLineAvp,
+    title: str,
+    form: Format,
+    bits: str,
+    section: str,
+    must: str = "",
+    may: str = "",
 ) -> AvpRule:
+    is_line = isinstance(avp, AccessLineAvp)
     return AvpRule(
+        vendor_id=ADSL_FORUM if is_line else 0,
         type=avp,
         field=avp.name.lower(),
+        group="access_line" if is_line else "",
         title=title,
         format=form,
         mandatory_bit="M" in bits,
         may_hide="h" in bits,
+        repeats="r" in bits,
         section=section,
         required_in=_messages(must),
         optional_in=_messages(may),
     )
 
 
+def _line(avp: AccessLineAvp, form: Format) -> AvpRule:
+    title = avp.name.replace("_", " ").title()
+    return _row(avp, title, form, "h", "RFC 5515", may="ICRQ")
+
+
 _ALL: Final = " ".join(MessageType.__members__)
 _T = AvpType
+_L = AccessLineAvp
 _V = values
 
-# Bits: M = sent with the M bit, h = may be hidden.
+# Bits: M = sent with the M bit, h = may be hidden, r = may be there several times.
 # fmt: off
 AVP_TABLE: Final[tuple[AvpRule, ...]] = (
     _row(_T.MESSAGE_TYPE, "Message Type", _V.UINT16, "M", "§4.4.1", must=_ALL),
@@ -125,12 +150,43 @@ AVP_TABLE: Final[tuple[AvpRule, ...]] = (
     _row(_T.PROXY_AUTHEN_RESPONSE, "Proxy Authen Response", _V.OCTETS, "h", "§4.4.5", may="ICCN"),
     _row(_T.CALL_ERRORS, "Call Errors", _V.CALL_ERRORS, "Mh", "§4.4.6", must="WEN"),
     _row(_T.ACCM, "ACCM", _V.ACCM, "Mh", "§4.4.6", must="SLI"),
+    _row(_T.PPP_DISCONNECT_CAUSE_CODE, "PPP Disconnect Cause Code", _V.DISCONNECT_CAUSE, "h", "RFC 3145 §2", may="CDN"),
+    _row(_T.CONNECT_SPEED_UPDATE, "Connect Speed Update", _V.CONNECT_SPEED_UPDATE, "hr", "RFC 5515", must="CSUN CSURQ"),
+    _row(_T.CONNECT_SPEED_UPDATE_ENABLE, "Connect Speed Update Enable", _V.FLAG, "h", "RFC 5515", may="ICRQ"),
+    _line(_L.AGENT_CIRCUIT_ID, _V.TEXT),
+    _line(_L.AGENT_REMOTE_ID, _V.TEXT),
+    _line(_L.ACTUAL_DATA_RATE_UPSTREAM, _V.UINT64),
+    _line(_L.ACTUAL_DATA_RATE_DOWNSTREAM, _V.UINT64),
+    _line(_L.MINIMUM_DATA_RATE_UPSTREAM, _V.UINT64),
+    _line(_L.MINIMUM_DATA_RATE_DOWNSTREAM, _V.UINT64),
+    _line(_L.ATTAINABLE_DATA_RATE_UPSTREAM, _V.UINT64),
+    _line(_L.ATTAINABLE_DATA_RATE_DOWNSTREAM, _V.UINT64),
+    _line(_L.MAXIMUM_DATA_RATE_UPSTREAM, _V.UINT64),
+    _line(_L.MAXIMUM_DATA_RATE_DOWNSTREAM, _V.UINT64),
+    _line(_L.MINIMUM_DATA_RATE_UPSTREAM_LOW_POWER, _V.UINT64),
+    _line(_L.MINIMUM_DATA_RATE_DOWNSTREAM_LOW_POWER, _V.UINT64),
+    _line(_L.MAXIMUM_INTERLEAVING_DELAY_UPSTREAM, _V.UINT32),
+    _line(_L.ACTUAL_INTERLEAVING_DELAY_UPSTREAM, _V.UINT32),
+    _line(_L.MAXIMUM_INTERLEAVING_DELAY_DOWNSTREAM, _V.UINT32),
+    _line(_L.ACTUAL_INTERLEAVING_DELAY_DOWNSTREAM, _V.UINT32),
+    _line(_L.ACCESS_LOOP_ENCAPSULATION, _V.ACCESS_LOOP_ENCAPSULATION),
+    _line(_L.ANCP_ACCESS_LINE_TYPE, _V.UINT32),
+    _line(_L.IWF_SESSION, _V.UINT32),
 )
 # fmt: on
-"""Every AVP of RFC 2661, in the order in which we send them: Message Type first (§4.4.1)."""
+"""Every AVP that we know, in the order in which we send them: Message Type first (§4.4.1)."""
 
-RULES: Final[dict[int, AvpRule]] = {int(rule.type): rule for rule in AVP_TABLE}
-"""The table by attribute type (vendor 0)."""
+_BY_NUMBERS: Final = {(rule.vendor_id, int(rule.type)): rule for rule in AVP_TABLE}
+
+RULES: Final[dict[int, AvpRule]] = {
+    int(rule.type): rule for rule in AVP_TABLE if not rule.vendor_id
+}
+"""The rows of vendor 0 by attribute type."""
+
+
+def find_rule(vendor_id: int, avp_type: int) -> AvpRule | None:
+    """The row of an AVP; None for one that nobody here knows."""
+    return _BY_NUMBERS.get((vendor_id, avp_type))
 
 
 def split_avps(body: bytes) -> tuple[list[RawAvp], str | None]:

@@ -2,27 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from random import Random
 from typing import Final, Protocol
 
-from l2tp.causes import Closure
+from l2tp.call_messages import call_from_request, check_call
+from l2tp.call_transitions import SessionInput, SessionRole, SessionState
+from l2tp.causes import Closure, hung_up_by_peer
 from l2tp.constants import MAXIMUM_ID, CallResult, ErrorCode, MessageType
 from l2tp.deadlines import Deadlines
 from l2tp.errors import LocalProtocolError, MessageError, ResultCode
 from l2tp.events import Event
-from l2tp.messages import CDN, ICRP, ICRQ, OCRQ, ControlMessage
+from l2tp.messages import CDN, CSUN, CSURQ, ICRP, ICRQ, OCRP, OCRQ, ControlMessage, Greeting
 from l2tp.parameters import CallParameters, EndpointConfig
-from l2tp.session import Session, call_from_request, check_call
-from l2tp.transitions import SessionInput, SessionRole, SessionState
+from l2tp.session import Session
+from l2tp.values import ConnectSpeedUpdate
 
 _INPUTS: Final = {
     int(kind): SessionInput[kind.name]
     for kind in MessageType
     if kind.name in SessionInput.__members__
 }
-_REQUESTS: Final = (int(MessageType.ICRQ), int(MessageType.OCRQ))
+_ANSWERERS: Final[dict[int | None, SessionRole]] = {
+    int(MessageType.ICRQ): SessionRole.LNS_INCOMING,
+    int(MessageType.OCRQ): SessionRole.LAC_OUTGOING,
+}
 _ID_ATTEMPTS: Final = 64
 
 
@@ -40,6 +45,10 @@ class CallHost(Protocol):
     @property
     def peer_tunnel_id(self) -> int:
         """The tunnel's id on the peer's side, 0 while unknown."""
+
+    @property
+    def greeting(self) -> Greeting | None:
+        """What the peer said of itself; None while it has not."""
 
     def emit(self, event: Event) -> None:
         """Report an event."""
@@ -63,6 +72,22 @@ def choose_id(random: Random, taken: Callable[[int], bool]) -> int:
         if not taken(candidate):
             return candidate
     raise LocalProtocolError("every id from 1 to 65535 is taken", section="§3.1")
+
+
+def judge_outgoing_call(message: OCRQ, config: EndpointConfig) -> ResultCode | None:
+    """Why we, as LAC, do not dial what an LNS asks for; None when we may (§4.4.4)."""
+    if not config.accepts_outgoing_calls:
+        return ResultCode(CallResult.NO_FACILITIES_PERMANENT, 0, "no outgoing calls here")
+    if message.minimum_bps > message.maximum_bps:
+        text = f"Minimum BPS {message.minimum_bps} is above Maximum BPS {message.maximum_bps}"
+        return ResultCode(CallResult.GENERAL_ERROR, ErrorCode.VALUE_OUT_OF_RANGE, text)
+    if message.bearer_type & ~(config.bearer_capabilities or 0):
+        text = f"no bearer here of Bearer Type {message.bearer_type:#x}"
+        return ResultCode(CallResult.NO_FACILITIES_PERMANENT, 0, text)
+    if message.framing_type & ~config.framing_capabilities:
+        text = f"no framing here of Framing Type {message.framing_type:#x}"
+        return ResultCode(CallResult.NO_FACILITIES_PERMANENT, 0, text)
+    return None
 
 
 class Calls:
@@ -124,8 +149,8 @@ class Calls:
 
     # What the endpoint's user asks for.
 
-    def place(self, call: CallParameters, now: float) -> Session:
-        """Make a LAC's incoming call, which waits for the tunnel (RFC 2661 §7.4.1)."""
+    def place(self, call: CallParameters, now: float, *, outgoing: bool) -> Session:
+        """Make a LAC's incoming or an LNS's outgoing call, which waits for the tunnel (§7.2)."""
         if len(self.sessions) >= self._host.config.maximum_sessions_per_tunnel:
             raise LocalProtocolError(
                 f"tunnel {self.local_tunnel_id} has {len(self.sessions)} sessions, the limit:"
@@ -134,8 +159,9 @@ class Calls:
             )
         if call.call_serial_number is None:
             call = replace(call, call_serial_number=self._next_serial())
-        check_call(call)
-        session = self._add(SessionRole.LAC_INCOMING, call, None, now)
+        check_call(call, outgoing=outgoing)
+        role = SessionRole.LNS_OUTGOING if outgoing else SessionRole.LAC_INCOMING
+        session = self._add(role, call, None, now)
         session.step(SessionInput.LOCAL_CALL)
         self._waiting.append(session)
         return session
@@ -145,7 +171,51 @@ class Calls:
         waiting, self._waiting = self._waiting, []
         for session in waiting:
             if session.state is SessionState.WAIT_TUNNEL:
-                session.step(SessionInput.TUNNEL_OPEN)
+                self._open(session)
+
+    def _open(self, session: Session) -> None:
+        if session.role.is_outgoing:
+            can = (self._host.greeting and self._host.greeting.bearer_capabilities) or 0
+            call = session.call
+            if call.bearer_type is None:
+                session.call = replace(call, bearer_type=can)
+            elif call.bearer_type & ~can:
+                # The LNS MUST NOT ask for what the LAC has not advertised (§4.4.3, §4.4.4).
+                cause = (
+                    f"the peer's Bearer Capabilities are {can:#x}, so it cannot place this call of"
+                    f" Bearer Type {call.bearer_type:#x} (RFC 2661 §4.4.4)"
+                )
+                session.step(SessionInput.LOCAL_CLOSE, closure=Closure(None, cause))
+                return
+        session.step(SessionInput.TUNNEL_OPEN)
+
+    def update_speed(self, local_session_id: int, tx_bps: int, rx_bps: int) -> None:
+        """Tell the LNS of a line's new speeds (RFC 5515)."""
+        session = self.find(local_session_id)
+        enabled = session.call.connect_speed_update_enable and not session.role.is_lns
+        if not enabled or not session.peer_session_id:
+            raise LocalProtocolError(
+                f"session {local_session_id} is no established call that was placed with"
+                " connect_speed_update_enable",
+                section="RFC 5515",
+            )
+        session.change_speed(tx_bps, rx_bps)
+        self._host.send_for_session(
+            CSUN(
+                connect_speed_update=(ConnectSpeedUpdate(session.peer_session_id, tx_bps, rx_bps),)
+            ),
+            local_session_id=0,
+            peer_session_id=0,
+        )
+
+    def request_speeds(self, local_session_ids: Iterable[int]) -> None:
+        """Ask the LAC for the speeds of its callers' lines (RFC 5515)."""
+        ids = [self.find(number).peer_session_id or 0 for number in local_session_ids]
+        self._host.send_for_session(
+            CSURQ(connect_speed_update=tuple(ConnectSpeedUpdate(number, 0, 0) for number in ids)),
+            local_session_id=0,
+            peer_session_id=0,
+        )
 
     def find(self, local_session_id: int) -> Session:
         """The session of this id; raises LocalProtocolError where there is none."""
@@ -165,6 +235,9 @@ class Calls:
 
     def receive(self, session_id: int, message: ControlMessage, now: float) -> bool:
         """Take a message of a session; false when it is for a session that is gone."""
+        if isinstance(message, CSUN | CSURQ):
+            self._receive_speeds(message)
+            return True
         if not session_id and isinstance(message, ICRQ | OCRQ):
             self._receive_request(message, now)
             return True
@@ -172,7 +245,7 @@ class Calls:
         if session is None:
             # In idle, ICRP, ICCN and CDN are cleaned up after: there is nothing to clean (§7.4).
             return False
-        if isinstance(message, ICRP) and session.state is SessionState.WAIT_REPLY:
+        if isinstance(message, ICRP | OCRP) and session.state is SessionState.WAIT_REPLY:
             self._by_peer_id[message.assigned_session_id] = session
         session.step(
             _INPUTS[message.message_type],
@@ -187,10 +260,11 @@ class Calls:
         session = self.sessions.get(session_id)
         if session is None:
             assigned = error.fields.get("assigned_session_id")
-            if session_id or error.message_type not in _REQUESTS or not isinstance(assigned, int):
+            if session_id or error.message_type not in _ANSWERERS or not isinstance(assigned, int):
                 return False
             # A request that we cannot read is still refused by name (§7.1).
-            session = self._add(SessionRole.LNS_INCOMING, CallParameters(), assigned, now)
+            role = _ANSWERERS[error.message_type]
+            session = self._add(role, CallParameters(), assigned, now)
         session.step(SessionInput.INVALID_MESSAGE, closure=closure)
         return True
 
@@ -229,10 +303,13 @@ class Calls:
     def _receive_request(self, message: ICRQ | OCRQ, now: float) -> None:
         refusal = self._judge_request(message)
         session = self._add(
-            SessionRole.LNS_INCOMING, call_from_request(message), message.assigned_session_id, now
+            _ANSWERERS[message.message_type],
+            call_from_request(message),
+            message.assigned_session_id,
+            now,
         )
         if refusal is None:
-            session.step(SessionInput.ICRQ, message=message)
+            session.step(_INPUTS[message.message_type])
         else:
             cause = f"{message.name} refused: {refusal.message}"
             session.step(SessionInput.REQUEST_REFUSED, closure=Closure(refusal, cause))
@@ -240,8 +317,10 @@ class Calls:
     def _judge_request(self, message: ICRQ | OCRQ) -> ResultCode | None:
         config = self._host.config
         if isinstance(message, OCRQ):
-            return ResultCode(CallResult.NO_FACILITIES_PERMANENT, 0, "no outgoing calls here")
-        if not config.accepts_calls:
+            refusal = judge_outgoing_call(message, config)
+            if refusal is not None:
+                return refusal
+        elif not config.accepts_calls:
             return ResultCode(CallResult.NO_FACILITIES_PERMANENT, 0, "no incoming calls here")
         if len(self.sessions) >= config.maximum_sessions_per_tunnel:
             return ResultCode(CallResult.NO_FACILITIES_TEMPORARY, 0, "too many sessions")
@@ -253,6 +332,32 @@ class Calls:
             )
         return None
 
+    def _receive_speeds(self, message: CSUN | CSURQ) -> None:
+        sessions = [
+            session
+            for update in message.connect_speed_update
+            if (session := self.sessions.get(update.session_id)) is not None
+            and session.state is SessionState.ESTABLISHED
+            # Only a LAC that said so in its ICRQ tells of speeds (RFC 5515).
+            and session.call.connect_speed_update_enable
+        ]
+        if isinstance(message, CSUN):
+            speeds = {update.session_id: update for update in message.connect_speed_update}
+            for session in sessions:
+                if session.role.is_lns:
+                    session.change_speed(*speeds[session.local_session_id][1:])
+                    session.report_speed()
+            return
+        for session in sessions:
+            if not session.role.is_lns:
+                tx_bps, rx_bps = (
+                    session.call.tx_connect_speed_bps,
+                    session.call.rx_connect_speed_bps,
+                )
+                self.update_speed(
+                    session.local_session_id, tx_bps, tx_bps if rx_bps is None else rx_bps
+                )
+
     def _lookup(self, session_id: int, message: ControlMessage) -> Session | None:
         if not session_id and isinstance(message, CDN):
             # Its sender may not know our id yet, so the AVP names the session (§4.4.4).
@@ -261,8 +366,7 @@ class Calls:
 
     def _closure_for(self, session: Session, message: ControlMessage) -> Closure:
         if isinstance(message, CDN):
-            said = message.result_code.describe(of_call=True)
-            return Closure(message.result_code, f"the peer hung up with {said}", by_peer=True)
+            return hung_up_by_peer(message)
         text = f"{message.name} in state {session.state}"
         result = ResultCode(CallResult.GENERAL_ERROR, ErrorCode.VENDOR_SPECIFIC, text)
         return Closure(result, f"out of sequence: {text} (RFC 2661 §7.4)")

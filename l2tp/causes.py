@@ -6,16 +6,23 @@ from dataclasses import dataclass
 
 from l2tp.constants import PORT, StopResult
 from l2tp.errors import ResultCode
+from l2tp.messages import CDN
 from l2tp.parameters import Address
+from l2tp.values import DisconnectCause, Q931Cause
 
 
 @dataclass(frozen=True, slots=True)
 class Closure:
-    """An end: `result` for the StopCCN or CDN (None when neither passes), `cause` for people."""
+    """An end: `result` for the StopCCN or CDN (None when neither passes), `cause` for people.
+
+    The line's and PPP's own causes go with a CDN only (RFC 2661 §4.4.4, RFC 3145).
+    """
 
     result: ResultCode | None
     cause: str
     by_peer: bool = False
+    q931_cause: Q931Cause | None = None
+    disconnect_cause: DisconnectCause | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +83,20 @@ def stopped_by_peer(peer: Address, result: ResultCode) -> str:
     if result.result == StopResult.NOT_AUTHORIZED:
         text += ": compare the shared secret and our host name with what the peer is configured for"
     return text
+
+
+def hung_up_by_peer(message: CDN) -> Closure:
+    """Say what a received CDN said."""
+    said = message.result_code.describe(of_call=True)
+    if message.ppp_disconnect_cause_code is not None:
+        said += f", {message.ppp_disconnect_cause_code.describe()}"
+    return Closure(
+        message.result_code,
+        f"the peer hung up with {said}",
+        by_peer=True,
+        q931_cause=message.q931_cause_code,
+        disconnect_cause=message.ppp_disconnect_cause_code,
+    )
 
 
 def refused(peer: Address, message: str, reason: str) -> str:

@@ -6,12 +6,14 @@ import struct
 from dataclasses import dataclass
 from typing import Any, Final
 
-from l2tp.avp import AVP_TABLE, RULES, AvpRule, RawAvp, encode_avp, split_avps
+from l2tp.avp import AVP_TABLE, AvpRule, RawAvp, encode_avp, find_rule, split_avps
 from l2tp.constants import AvpType, ErrorCode, MessageType
 from l2tp.errors import LocalProtocolError, MessageError, RemoteProtocolError
-from l2tp.hiding import reveal
-from l2tp.messages import MESSAGE_CLASSES, ControlMessage, UnknownMessage
+from l2tp.hiding import Hider, reveal
+from l2tp.messages import GROUPS, MESSAGE_CLASSES, ControlMessage, UnknownMessage
 
+# A peer without RFC 5515 is to ignore its messages, so their Message Type has no M bit.
+_IGNORABLE: Final = (MessageType.CSUN, MessageType.CSURQ)
 _SKIPPED: Final = (AvpType.MESSAGE_TYPE, AvpType.RANDOM_VECTOR)
 _TYPE_AVP_SIZE: Final = 8
 
@@ -23,7 +25,7 @@ class _Plan:
     cls: type[ControlMessage]
     head: bytes
     rules: tuple[AvpRule, ...]
-    allowed: dict[int, AvpRule]
+    allowed: frozenset[tuple[int, int]]
     required: frozenset[str]
 
 
@@ -33,11 +35,12 @@ def _plan(kind: MessageType) -> _Plan:
         for rule in AVP_TABLE
         if rule.type not in _SKIPPED and kind in rule.required_in | rule.optional_in
     )
+    is_mandatory = kind not in _IGNORABLE
     return _Plan(
         cls=MESSAGE_CLASSES[kind],
-        head=encode_avp(AvpType.MESSAGE_TYPE, kind.to_bytes(2, "big"), mandatory=True),
+        head=encode_avp(AvpType.MESSAGE_TYPE, kind.to_bytes(2, "big"), mandatory=is_mandatory),
         rules=rules,
-        allowed={int(rule.type): rule for rule in rules},
+        allowed=frozenset((rule.vendor_id, int(rule.type)) for rule in rules),
         required=frozenset(rule.field for rule in rules if kind in rule.required_in),
     )
 
@@ -45,31 +48,17 @@ def _plan(kind: MessageType) -> _Plan:
 _PLANS: Final[dict[int, _Plan]] = {int(kind): _plan(kind) for kind in MessageType}
 
 
-def encode_message(message: ControlMessage) -> bytes:
-    """Encode the body of a control message; None and False leave an AVP out.
+def encode_message(message: ControlMessage, *, hider: Hider | None = None) -> bytes:
+    """Encode the body of a control message; None and False leave an AVP out, `hider` hides some.
 
     Raises LocalProtocolError for a value that no AVP can hold.
     """
     if isinstance(message, UnknownMessage):
         kind = message.unknown_type.to_bytes(2, "big")
         parts = [encode_avp(AvpType.MESSAGE_TYPE, kind, mandatory=False)]
-        rules: tuple[AvpRule, ...] = ()
     else:
         plan = _PLANS[message.message_type]
-        parts = [plan.head]
-        rules = plan.rules
-    for rule in rules:
-        value = getattr(message, rule.field)
-        if value is None or value is False:
-            continue
-        try:
-            octets = rule.format.encode(value)
-        except (struct.error, ValueError):
-            raise LocalProtocolError(
-                f"{rule.title} cannot hold {value!r}: it is {rule.format.name}",
-                section=rule.section,
-            ) from None
-        parts.append(encode_avp(rule.type, octets, mandatory=rule.mandatory_bit))
+        parts = [plan.head, *_encode_fields(message, plan.rules, hider)]
     for raw in message.unrecognized:
         parts.append(
             encode_avp(
@@ -81,6 +70,50 @@ def encode_message(message: ControlMessage) -> bytes:
             )
         )
     return b"".join(parts)
+
+
+def _encode_fields(
+    message: ControlMessage, rules: tuple[AvpRule, ...], hider: Hider | None
+) -> list[bytes]:
+    parts: list[bytes] = []
+    vector: bytes | None = None
+    for rule in rules:
+        holder: object = message
+        if rule.group:
+            holder = getattr(message, rule.group)
+            if holder is None:
+                continue
+        value = getattr(holder, rule.field)
+        if value is None or value is False:
+            continue
+        for item in value if rule.repeats else (value,):
+            octets = _encode_value(rule, item)
+            is_hidden = hider is not None and rule.may_hide and rule.type in hider.types
+            if hider is not None and is_hidden:
+                if vector is None:
+                    # The Random Vector comes before the first AVP that needs it (§4.3).
+                    vector = hider.random_vector()
+                    parts.append(encode_avp(AvpType.RANDOM_VECTOR, vector, mandatory=True))
+                octets = hider.hide(rule.type, octets, vector)
+            parts.append(
+                encode_avp(
+                    rule.type,
+                    octets,
+                    mandatory=rule.mandatory_bit,
+                    hidden=is_hidden,
+                    vendor_id=rule.vendor_id,
+                )
+            )
+    return parts
+
+
+def _encode_value(rule: AvpRule, value: object) -> bytes:
+    try:
+        return rule.format.encode(value)
+    except (struct.error, TypeError, ValueError):
+        raise LocalProtocolError(
+            f"{rule.title} cannot hold {value!r}: it is {rule.format.name}", section=rule.section
+        ) from None
 
 
 def decode_message(body: bytes, *, secret: bytes | None = None) -> ControlMessage:
@@ -158,19 +191,21 @@ class _Decoder:
 
     def take(self, raw: RawAvp) -> None:
         # An AVP with a reserved bit set MUST be treated as unrecognized (§4.1).
-        rule = None if raw.vendor_id or raw.reserved else RULES.get(raw.type)
+        rule = None if raw.reserved else find_rule(raw.vendor_id, raw.type)
         if rule is None:
             self._take_unrecognized(raw, "is unknown")
-        elif raw.type == AvpType.RANDOM_VECTOR:
+        elif rule.type == AvpType.RANDOM_VECTOR and not rule.vendor_id:
             self._vector = raw.value
-        elif raw.type not in self._plan.allowed:
+        elif (raw.vendor_id, raw.type) not in self._plan.allowed:
             self._remarks.append(f"{rule.title} does not belong in this message, ignored")
-        elif rule.field in self._fields:
-            self._remarks.append(f"{rule.title} came twice, the first counts")
         else:
-            self._take_known(raw, rule)
+            fields = self._fields.setdefault(rule.group, {}) if rule.group else self._fields
+            if rule.field in fields and not rule.repeats:
+                self._remarks.append(f"{rule.title} came twice, the first counts")
+            else:
+                self._take_known(raw, rule, fields)
 
-    def _take_known(self, raw: RawAvp, rule: AvpRule) -> None:
+    def _take_known(self, raw: RawAvp, rule: AvpRule, fields: dict[str, Any]) -> None:
         value = raw.value
         try:
             if raw.hidden:
@@ -178,7 +213,7 @@ class _Decoder:
                     self._take_unrecognized(raw, "is hidden and cannot be revealed")
                     return
                 value = reveal(raw.type, value, secret=self._secret, random_vector=self._vector)
-            self._fields[rule.field] = rule.format.decode(value)
+            decoded = rule.format.decode(value)
         except RemoteProtocolError as error:
             text = f"{rule.title}: {error.text}"
             # A malformed AVP without the M bit is treated as an unrecognized one (§7.1).
@@ -187,6 +222,7 @@ class _Decoder:
             else:
                 self._remarks.append(f"{text}, ignored")
             return
+        fields[rule.field] = (*fields.get(rule.field, ()), decoded) if rule.repeats else decoded
         if raw.mandatory is not rule.mandatory_bit:
             self._remarks.append(f"{rule.title} has a wrong M bit")
 
@@ -219,6 +255,9 @@ class _Decoder:
                 message_type=self._kind,
                 fields=fields,
             )
+        for group, cls in GROUPS.items():
+            if group in fields:
+                fields[group] = cls(**fields[group]) if fields[group] else None
         if self._unknown:
             fields["unrecognized"] = tuple(self._unknown)
         if self._remarks:

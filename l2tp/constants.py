@@ -26,7 +26,7 @@ MAXIMUM_ID: Final = 0xFFFF
 
 
 class MessageType(IntEnum):
-    """Control message types (§3.2); their contents are in §6."""
+    """Control message types (§3.2); their contents are in §6. The last two are RFC 5515's."""
 
     SCCRQ = 1
     SCCRP = 2
@@ -42,14 +42,18 @@ class MessageType(IntEnum):
     CDN = 14
     WEN = 15
     SLI = 16
+    CSUN = 28
+    CSURQ = 29
 
 
-SESSION_MESSAGES: Final = frozenset(int(kind) for kind in MessageType if kind >= MessageType.OCRQ)
+SESSION_MESSAGES: Final = frozenset(
+    int(kind) for kind in MessageType if MessageType.OCRQ <= kind <= MessageType.SLI
+)
 """Message types that concern one session; the others concern the whole tunnel (§3.2)."""
 
 
 class AvpType(IntEnum):
-    """Attribute types of vendor 0 (§4.4)."""
+    """Attribute types of vendor 0 (§4.4); those above 39 are of RFC 3145 and RFC 5515."""
 
     MESSAGE_TYPE = 0
     RESULT_CODE = 1
@@ -90,6 +94,9 @@ class AvpType(IntEnum):
     PRIVATE_GROUP_ID = 37
     RX_CONNECT_SPEED = 38
     SEQUENCING_REQUIRED = 39
+    PPP_DISCONNECT_CAUSE_CODE = 46
+    CONNECT_SPEED_UPDATE = 97
+    CONNECT_SPEED_UPDATE_ENABLE = 98
 
 
 class StopResult(IntEnum):

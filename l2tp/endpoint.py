@@ -9,9 +9,12 @@ from __future__ import annotations
 
 import random as random_module
 from collections import Counter, deque
+from collections.abc import Callable, Iterable
 
+from l2tp.call_transitions import SessionInput, SessionState
 from l2tp.calls import choose_id
-from l2tp.codec import decode_message, peek_message_type
+from l2tp.causes import Closure
+from l2tp.codec import decode_message, encode_message, peek_message_type
 from l2tp.constants import MessageType
 from l2tp.deadlines import Deadlines
 from l2tp.errors import (
@@ -25,9 +28,12 @@ from l2tp.errors import (
 from l2tp.events import DatagramDropped, DropReason, Event, TunnelClosed
 from l2tp.greeting import check_config
 from l2tp.header import CONTROL_HEADER_SIZE, ControlHeader, DataHeader, decode_header
+from l2tp.messages import OCCN, SLI, WEN, ControlMessage
 from l2tp.parameters import Address, CallParameters, Datagram, EndpointConfig
+from l2tp.snapshots import SessionInfo
 from l2tp.transitions import TunnelState
 from l2tp.tunnel import Tunnel
+from l2tp.values import Accm, CallErrors, DisconnectCause, Q931Cause
 
 __all__ = [
     "HANG_UP",
@@ -48,15 +54,25 @@ _ROOM_FOR_CLOSED = 2
 class Endpoint:
     """Every tunnel of one LAC or LNS, in both roles (RFC 2661 §5).
 
-    `dropped` counts the datagrams that were not used, by reason. Raises LocalProtocolError where
-    the configuration fits into no SCCRQ.
+    `dropped` counts the datagrams that were not used, by reason. `received_data` says how many
+    data messages of a tunnel (its local id) have come in so far: a number that only the data plane
+    knows and that only has to change when more came. It is asked when a HELLO would be due, which
+    then is put off if there was data (RFC 2661 §5.5). Raises LocalProtocolError where the
+    configuration fits into no SCCRQ.
     """
 
-    def __init__(self, config: EndpointConfig, *, random: random_module.Random) -> None:
+    def __init__(
+        self,
+        config: EndpointConfig,
+        *,
+        random: random_module.Random,
+        received_data: Callable[[int], int] | None = None,
+    ) -> None:
         check_config(config)
         self.config = config
         self.dropped: Counter[DropReason] = Counter()
         self._random = random
+        self._received_data = received_data
         self._serial = random.getrandbits(32)
         self._tunnels: dict[int, Tunnel] = {}
         self._open = 0
@@ -94,36 +110,86 @@ class Endpoint:
     def place_call(self, local_tunnel_id: int, now: float, call: CallParameters) -> int:
         """As LAC, offer an incoming call (ICRQ, once the tunnel is up); returns its id.
 
-        Raises LocalProtocolError for an unknown or closed tunnel, or at the limit of sessions.
+        CallAnswered and SessionEstablished follow, or SessionClosed. Raises LocalProtocolError
+        for an unknown or closed tunnel, or at the limit of sessions. Either end may have opened
+        the tunnel.
         """
+        return self._place(local_tunnel_id, now, call, outgoing=False)
+
+    def request_call(self, local_tunnel_id: int, now: float, call: CallParameters) -> int:
+        """As LNS, ask the LAC to dial `call.called_number` (OCRQ, once the tunnel is up).
+
+        Returns the session's id. CallAnswered (`outgoing`) says that the LAC dials,
+        SessionEstablished that the called party answered (OCCN); the call's speeds are the line's
+        then. SessionClosed says that it came to nothing, also where the peer's Bearer
+        Capabilities exclude the call (RFC 2661 §4.4.3). Raises as place_call.
+        """
+        return self._place(local_tunnel_id, now, call, outgoing=True)
+
+    def _place(
+        self, local_tunnel_id: int, now: float, call: CallParameters, *, outgoing: bool
+    ) -> int:
         tunnel = self._find(local_tunnel_id)
-        local_session_id = tunnel.place_call(call, now)
+        local_session_id = tunnel.place_call(call, now, outgoing=outgoing)
         self._settle(tunnel, now)
         return local_session_id
 
     def accept_call(self, local_tunnel_id: int, local_session_id: int, now: float) -> None:
-        """As LNS, take the call that CallRequested reported (ICRP).
+        """Take the call that CallRequested reported (ICRP, or OCRP for an outgoing one).
 
-        Raises LocalProtocolError when that call is not, or no longer, awaiting it.
+        An outgoing one needs connect_call next. Raises LocalProtocolError when that call is not,
+        or no longer, awaiting it.
         """
-        tunnel = self._find(local_tunnel_id)
-        tunnel.accept_call(local_session_id)
-        self._settle(tunnel, now)
+        self._step_session(local_tunnel_id, local_session_id, now, SessionInput.LOCAL_ACCEPT)
+
+    def connect_call(
+        self,
+        local_tunnel_id: int,
+        local_session_id: int,
+        now: float,
+        *,
+        tx_connect_speed_bps: int,
+        rx_connect_speed_bps: int | None = None,
+        framing_type: int | None = None,
+        sequencing_required: bool = False,
+    ) -> None:
+        """As LAC, say that an outgoing call's called party answered (OCCN); it is up then.
+
+        Speeds are bit/s (uint32), `framing_type` of None is the one asked for. Raises
+        LocalProtocolError when that call was not accepted, or is up already.
+        """
+        self._step_session(
+            local_tunnel_id,
+            local_session_id,
+            now,
+            SessionInput.LOCAL_CONNECT,
+            OCCN(
+                framing_type=self._framing(local_tunnel_id, local_session_id, framing_type),
+                tx_connect_speed=tx_connect_speed_bps,
+                rx_connect_speed=rx_connect_speed_bps,
+                sequencing_required=sequencing_required,
+            ),
+        )
 
     def reject_call(
-        self, local_tunnel_id: int, local_session_id: int, now: float, result: ResultCode
+        self,
+        local_tunnel_id: int,
+        local_session_id: int,
+        now: float,
+        result: ResultCode,
+        *,
+        q931_cause: Q931Cause | None = None,
     ) -> None:
-        """As LNS, refuse the call that CallRequested reported (CDN).
+        """Refuse the call that CallRequested reported (CDN).
 
         Raises LocalProtocolError when that call is not, or no longer, awaiting it.
         """
         tunnel = self._find(local_tunnel_id)
-        if not tunnel.is_awaiting_answer(local_session_id):
+        if tunnel.calls.find(local_session_id).state is not SessionState.WAIT_ANSWER:
             raise LocalProtocolError(
                 f"session {local_session_id} was answered already: use hang_up", section="§7.4.2"
             )
-        tunnel.hang_up(local_session_id, result)
-        self._settle(tunnel, now)
+        self.hang_up(local_tunnel_id, local_session_id, now, result, q931_cause=q931_cause)
 
     def hang_up(
         self,
@@ -131,12 +197,114 @@ class Endpoint:
         local_session_id: int,
         now: float,
         result: ResultCode = HANG_UP,
+        *,
+        q931_cause: Q931Cause | None = None,
+        disconnect_cause: DisconnectCause | None = None,
     ) -> None:
-        """End a session with a CDN; one already gone stays gone."""
+        """End a session with a CDN; one already gone stays gone.
+
+        As a LAC of an outgoing call, say with `result` that nobody answered (NO_CARRIER, BUSY, …).
+        `q931_cause` says what the line said (RFC 2661 §4.4.4), `disconnect_cause` why PPP ended
+        (RFC 3145); both are for the peer's logs.
+        """
         tunnel = self._tunnels.get(local_tunnel_id)
         if tunnel is not None:
-            tunnel.hang_up(local_session_id, result)
+            closure = Closure(
+                result,
+                f"hung up here with {result.describe(of_call=True)}",
+                q931_cause=q931_cause,
+                disconnect_cause=disconnect_cause,
+            )
+            tunnel.hang_up(local_session_id, closure)
             self._settle(tunnel, now)
+
+    # What is known of a session's line.
+
+    def report_errors(
+        self, local_tunnel_id: int, local_session_id: int, now: float, errors: CallErrors
+    ) -> None:
+        """As LAC, tell the LNS of errors on an established call's line (WEN, RFC 2661 §6.13).
+
+        The peer's endpoint reports CallErrorsReported. Raises LocalProtocolError otherwise.
+        """
+        self._step_session(
+            local_tunnel_id,
+            local_session_id,
+            now,
+            SessionInput.LOCAL_ERRORS,
+            WEN(call_errors=errors),
+        )
+
+    def set_link_info(
+        self, local_tunnel_id: int, local_session_id: int, now: float, accm: Accm
+    ) -> None:
+        """As LNS, tell the LAC of an established call's negotiated ACCMs (SLI, RFC 2661 §6.14).
+
+        The peer's endpoint reports LinkInfoReceived. Raises LocalProtocolError otherwise.
+        """
+        self._step_session(
+            local_tunnel_id,
+            local_session_id,
+            now,
+            SessionInput.LOCAL_LINK_INFO,
+            SLI(accm=accm),
+        )
+
+    def update_connect_speed(
+        self,
+        local_tunnel_id: int,
+        local_session_id: int,
+        now: float,
+        *,
+        tx_connect_speed_bps: int,
+        rx_connect_speed_bps: int,
+    ) -> None:
+        """As LAC, tell the LNS of a line's new speeds in bit/s (uint32; CSUN, RFC 5515).
+
+        The peer's endpoint reports ConnectSpeedChanged. Raises LocalProtocolError unless the call
+        was placed with `connect_speed_update_enable` and has been answered.
+        """
+        tunnel = self._find(local_tunnel_id)
+        tunnel.calls.update_speed(local_session_id, tx_connect_speed_bps, rx_connect_speed_bps)
+        self._settle(tunnel, now)
+
+    def request_connect_speeds(
+        self, local_tunnel_id: int, local_session_ids: Iterable[int], now: float
+    ) -> None:
+        """As LNS, ask for the speeds of these calls' lines (CSURQ, RFC 5515).
+
+        ConnectSpeedChanged reports what the LAC answers. Raises LocalProtocolError for an unknown
+        tunnel or session.
+        """
+        tunnel = self._find(local_tunnel_id)
+        tunnel.calls.request_speeds(local_session_ids)
+        self._settle(tunnel, now)
+
+    def describe_session(self, local_tunnel_id: int, local_session_id: int) -> SessionInfo | None:
+        """What is known of a session now; None where there is none."""
+        tunnel = self._tunnels.get(local_tunnel_id)
+        session = tunnel.calls.sessions.get(local_session_id) if tunnel else None
+        return session.describe() if session else None
+
+    def _framing(self, local_tunnel_id: int, local_session_id: int, wanted: int | None) -> int:
+        asked = self._find(local_tunnel_id).calls.find(local_session_id).call.framing_type
+        return asked if wanted is None else wanted
+
+    def _step_session(
+        self,
+        local_tunnel_id: int,
+        local_session_id: int,
+        now: float,
+        event: SessionInput,
+        message: ControlMessage | None = None,
+    ) -> None:
+        if message is not None:
+            encode_message(message)
+        tunnel = self._find(local_tunnel_id)
+        tunnel.step_session(local_session_id, event, message)
+        self._settle(tunnel, now)
+
+    # What is known of a tunnel's way.
 
     def note_network_error(self, local_tunnel_id: int, text: str) -> None:
         """Remember what the tunnel's socket reported, so that a dead peer's cause names it."""
@@ -284,6 +452,7 @@ class Endpoint:
             secret=secret,
             random=self._random,
             next_serial=self._next_serial,
+            received_data=self._received_data,
             emit=self._emit,
             now=now,
         )

@@ -50,12 +50,20 @@ HANG_UP: Final = ResultCode(CallResult.ADMINISTRATIVE)
 """The usual reason of an orderly hang_up()."""
 
 
+def cite(section: str) -> str:
+    """The section as people are told of it: RFC 2661's unless it names another document."""
+    return f"RFC 2661 {section}" if section.startswith("§") else section
+
+
 class L2tpError(Exception):
     """Root of every error this package raises on purpose; str() is one paragraph for users."""
 
 
 class ProtocolError(L2tpError):
-    """A rule of RFC 2661 was broken; `section` names it, `result` goes out to the peer."""
+    """A rule was broken; `section` names it (RFC 2661's, or with the name of another document).
+
+    `result` goes out to the peer.
+    """
 
     def __init__(
         self,
@@ -65,7 +73,7 @@ class ProtocolError(L2tpError):
         error: int = ErrorCode.VALUE_OUT_OF_RANGE,
         result: ResultCode | None = None,
     ) -> None:
-        super().__init__(f"{text} (RFC 2661 {section})")
+        super().__init__(f"{text} ({cite(section)})")
         self.text = text
         self.section = section
         # StopCCN and CDN agree on 2, "general error" (§4.4.2), so one default serves both.

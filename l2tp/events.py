@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TypeAlias
 if TYPE_CHECKING:
     from l2tp.messages import ControlMessage
     from l2tp.parameters import Address, CallParameters
+    from l2tp.values import Accm, CallErrors, DisconnectCause, Q931Cause
 
 
 class DropReason(StrEnum):
@@ -97,7 +98,12 @@ class TunnelReleased:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallRequested:
-    """A LAC asks us, as LNS, to take a call (ICRQ): answer with accept_call or reject_call."""
+    """The peer asks for a call: answer with accept_call or reject_call.
+
+    Either a LAC asks us, as LNS, to take an incoming call (ICRQ), or an LNS asks us, as LAC, to
+    dial `call.called_number` for it (OCRQ, `outgoing`): then, after accept_call, connect_call
+    says that the called party answered, or hang_up that it did not.
+    """
 
     local_tunnel_id: int
     local_session_id: int
@@ -105,22 +111,28 @@ class CallRequested:
     peer_session_id: int
     call_serial_number: int
     call: CallParameters
+    outgoing: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallAnswered:
-    """The LNS took our call (ICRP): both ids are known, the ICCN is due to be sent."""
+    """The peer takes our call, and both ids are known.
+
+    Either the LNS took our incoming call (ICRP), and the ICCN is due to be sent; or the LAC dials
+    the `outgoing` call that we asked for (OCRP), and SessionEstablished follows with its OCCN.
+    """
 
     local_tunnel_id: int
     local_session_id: int
     peer_tunnel_id: int
     peer_session_id: int
     call_serial_number: int
+    outgoing: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionEstablished:
-    """PPP frames may flow: the ICCN was queued (`lns_mode` false) or received (true)."""
+    """PPP frames may flow: the ICCN or OCCN was queued (`lns_mode` false) or received (true)."""
 
     local_tunnel_id: int
     local_session_id: int
@@ -129,11 +141,43 @@ class SessionEstablished:
     call_serial_number: int
     lns_mode: bool
     call: CallParameters
+    outgoing: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallErrorsReported:
+    """The LAC counted errors on the caller's line (WEN, RFC 2661 §6.13)."""
+
+    local_tunnel_id: int
+    local_session_id: int
+    call_errors: CallErrors
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinkInfoReceived:
+    """The LNS negotiated these character maps with the caller (SLI, RFC 2661 §6.14)."""
+
+    local_tunnel_id: int
+    local_session_id: int
+    accm: Accm
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConnectSpeedChanged:
+    """The LAC says that the caller's line has other speeds now, bit/s (CSUN, RFC 5515)."""
+
+    local_tunnel_id: int
+    local_session_id: int
+    tx_connect_speed_bps: int
+    rx_connect_speed_bps: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionClosed:
-    """The session is down; `result_code` is the CDN's, None when none was sent or received."""
+    """The session is down; `result_code` is the CDN's, None when none was sent or received.
+
+    `q931_cause` and `disconnect_cause` are what that CDN said of the line and of PPP (RFC 3145).
+    """
 
     local_tunnel_id: int
     local_session_id: int
@@ -143,6 +187,8 @@ class SessionClosed:
     message: str
     cause: str
     by_peer: bool
+    q931_cause: Q931Cause | None = None
+    disconnect_cause: DisconnectCause | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -196,6 +242,9 @@ Event: TypeAlias = (
     | CallRequested
     | CallAnswered
     | SessionEstablished
+    | CallErrorsReported
+    | LinkInfoReceived
+    | ConnectSpeedChanged
     | SessionClosed
     | MessageSent
     | MessageReceived

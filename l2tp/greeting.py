@@ -2,30 +2,39 @@
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from typing import Any
 
 from l2tp.codec import encode_message
 from l2tp.constants import PROTOCOL_VERSION, StopResult
 from l2tp.errors import ResultCode
-from l2tp.messages import OUR_VERSION, SCCRP, SCCRQ
+from l2tp.messages import OUR_VERSION, SCCRP, SCCRQ, Greeting
 from l2tp.parameters import EndpointConfig
 
-Greeting: TypeAlias = SCCRQ | SCCRP
-"""The two messages that say who one is (RFC 2661 §6.1, §6.2)."""
+
+def _introduction(config: EndpointConfig) -> dict[str, Any]:
+    return {
+        "protocol_version": OUR_VERSION,
+        "framing_capabilities": config.framing_capabilities,
+        "bearer_capabilities": config.bearer_capabilities,
+        "firmware_revision": config.firmware_revision,
+        "host_name": config.host_name,
+        "vendor_name": config.vendor_name or None,
+        "receive_window_size": config.receive_window_size,
+    }
 
 
-def make_sccrq(config: EndpointConfig, local_tunnel_id: int, challenge: bytes | None) -> SCCRQ:
+def make_sccrq(
+    config: EndpointConfig,
+    local_tunnel_id: int,
+    challenge: bytes | None,
+    tie_breaker: bytes | None = None,
+) -> SCCRQ:
     """The SCCRQ that asks for a tunnel (§6.1)."""
     return SCCRQ(
-        protocol_version=OUR_VERSION,
-        framing_capabilities=config.framing_capabilities,
-        bearer_capabilities=config.bearer_capabilities,
-        firmware_revision=config.firmware_revision,
-        host_name=config.host_name,
-        vendor_name=config.vendor_name or None,
+        **_introduction(config),
         assigned_tunnel_id=local_tunnel_id,
-        receive_window_size=config.receive_window_size,
         challenge=challenge,
+        tie_breaker=tie_breaker,
     )
 
 
@@ -37,14 +46,8 @@ def make_sccrp(
 ) -> SCCRP:
     """The SCCRP that accepts one (§6.2)."""
     return SCCRP(
-        protocol_version=OUR_VERSION,
-        framing_capabilities=config.framing_capabilities,
-        bearer_capabilities=config.bearer_capabilities,
-        firmware_revision=config.firmware_revision,
-        host_name=config.host_name,
-        vendor_name=config.vendor_name or None,
+        **_introduction(config),
         assigned_tunnel_id=local_tunnel_id,
-        receive_window_size=config.receive_window_size,
         challenge=challenge,
         challenge_response=challenge_response,
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hmac
 import struct
+from collections.abc import Collection
 from hashlib import md5
 from random import Random
 from typing import Final
@@ -13,6 +14,7 @@ from l2tp.errors import RemoteProtocolError
 from l2tp.wire import Reader
 
 CHALLENGE_SIZE: Final = 16
+RANDOM_VECTOR_SIZE: Final = 16
 _BLOCK_SIZE: Final = 16
 _UINT16: Final = struct.Struct(">H")
 
@@ -72,6 +74,31 @@ def _chain(
 def _md5(data: bytes) -> bytes:
     # The protocol fixes MD5; the flag lets it run where policy forbids it for security.
     return md5(data, usedforsecurity=False).digest()
+
+
+class Hider:
+    """Hides the AVPs of `types` in the messages of one tunnel (§4.3).
+
+    Values are padded with random octets, so that their lengths are hidden too.
+    """
+
+    __slots__ = ("_random", "_secret", "types")
+
+    def __init__(self, secret: bytes, types: Collection[int], random: Random) -> None:
+        self._secret = secret
+        self._random = random
+        self.types = types
+
+    def random_vector(self) -> bytes:
+        """A new value for the Random Vector AVP, which is never used again."""
+        return self._random.randbytes(RANDOM_VECTOR_SIZE)
+
+    def hide(self, avp_type: int, value: bytes, random_vector: bytes) -> bytes:
+        """The value as it travels."""
+        padding = self._random.randbytes(-(len(value) + 2) % _BLOCK_SIZE)
+        return hide(
+            avp_type, value, secret=self._secret, random_vector=random_vector, padding=padding
+        )
 
 
 class Authentication:

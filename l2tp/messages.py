@@ -1,4 +1,4 @@
-"""One frozen dataclass per control message of RFC 2661 §6.
+"""One frozen dataclass per control message of RFC 2661 §6, and those of RFC 5515.
 
 A field is named after its row in the AVP table, and has no default exactly where §6 requires the
 AVP. `codec.py` turns them into octets and back.
@@ -10,10 +10,21 @@ from dataclasses import dataclass, field
 from typing import ClassVar, Final
 
 from l2tp import constants
+from l2tp.access_line import AccessLine
 from l2tp.avp import RawAvp
 from l2tp.constants import MessageType
 from l2tp.errors import ResultCode
-from l2tp.values import Accm, CallErrors, ProtocolVersion, Q931Cause
+from l2tp.values import (
+    Accm,
+    CallErrors,
+    ConnectSpeedUpdate,
+    DisconnectCause,
+    ProtocolVersion,
+    Q931Cause,
+)
+
+GROUPS: Final = {"access_line": AccessLine}
+"""The dataclass of each group of AVPs in the table."""
 
 OUR_VERSION: Final = ProtocolVersion(*constants.PROTOCOL_VERSION)
 """What the Protocol Version AVP of RFC 2661 says."""
@@ -38,14 +49,12 @@ class ControlMessage:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SCCRQ(ControlMessage):
-    """Start-Control-Connection-Request (§6.1)."""
+class Greeting(ControlMessage):
+    """What SCCRQ and SCCRP have in common: who one is, and what one can (§6.1, §6.2)."""
 
-    message_type: ClassVar[MessageType] = MessageType.SCCRQ
     protocol_version: ProtocolVersion
     framing_capabilities: int
     bearer_capabilities: int | None = None
-    tie_breaker: bytes | None = None
     firmware_revision: int | None = None
     host_name: str
     vendor_name: str | None = None
@@ -55,19 +64,18 @@ class SCCRQ(ControlMessage):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SCCRP(ControlMessage):
+class SCCRQ(Greeting):
+    """Start-Control-Connection-Request (§6.1)."""
+
+    message_type: ClassVar[MessageType] = MessageType.SCCRQ
+    tie_breaker: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SCCRP(Greeting):
     """Start-Control-Connection-Reply (§6.2)."""
 
     message_type: ClassVar[MessageType] = MessageType.SCCRP
-    protocol_version: ProtocolVersion
-    framing_capabilities: int
-    bearer_capabilities: int | None = None
-    firmware_revision: int | None = None
-    host_name: str
-    vendor_name: str | None = None
-    assigned_tunnel_id: int
-    receive_window_size: int | None = None
-    challenge: bytes | None = None
     challenge_response: bytes | None = None
 
 
@@ -107,6 +115,8 @@ class ICRQ(ControlMessage):
     calling_number: str | None = None
     sub_address: str | None = None
     physical_channel_id: int | None = None
+    connect_speed_update_enable: bool = False
+    access_line: AccessLine | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,15 +128,21 @@ class ICRP(ControlMessage):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ICCN(ControlMessage):
-    """Incoming-Call-Connected (§6.8)."""
+class Connected(ControlMessage):
+    """What ICCN and OCCN have in common: what the connection became (§6.8, §6.11)."""
 
-    message_type: ClassVar[MessageType] = MessageType.ICCN
     framing_type: int
     tx_connect_speed: int
     rx_connect_speed: int | None = None
-    private_group_id: bytes | None = None
     sequencing_required: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ICCN(Connected):
+    """Incoming-Call-Connected (§6.8)."""
+
+    message_type: ClassVar[MessageType] = MessageType.ICCN
+    private_group_id: bytes | None = None
     initial_received_lcp_confreq: bytes | None = None
     last_sent_lcp_confreq: bytes | None = None
     last_received_lcp_confreq: bytes | None = None
@@ -162,14 +178,10 @@ class OCRP(ControlMessage):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class OCCN(ControlMessage):
+class OCCN(Connected):
     """Outgoing-Call-Connected (§6.11)."""
 
     message_type: ClassVar[MessageType] = MessageType.OCCN
-    framing_type: int
-    tx_connect_speed: int
-    rx_connect_speed: int | None = None
-    sequencing_required: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -180,6 +192,7 @@ class CDN(ControlMessage):
     result_code: ResultCode
     q931_cause_code: Q931Cause | None = None
     assigned_session_id: int
+    ppp_disconnect_cause_code: DisconnectCause | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -199,6 +212,22 @@ class SLI(ControlMessage):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CSUN(ControlMessage):
+    """Connect-Speed-Update-Notification, of any sessions of the tunnel (RFC 5515)."""
+
+    message_type: ClassVar[MessageType] = MessageType.CSUN
+    connect_speed_update: tuple[ConnectSpeedUpdate, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CSURQ(ControlMessage):
+    """Connect-Speed-Update-Request, for any sessions of the tunnel (RFC 5515)."""
+
+    message_type: ClassVar[MessageType] = MessageType.CSURQ
+    connect_speed_update: tuple[ConnectSpeedUpdate, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class UnknownMessage(ControlMessage):
     """A message type that nobody here knows and whose M bit lets it be ignored (§4.4.1)."""
 
@@ -214,6 +243,7 @@ MESSAGE_CLASSES: Final[dict[MessageType, type[ControlMessage]]] = {
     cls.message_type: cls
     for cls in (
         SCCRQ, SCCRP, SCCCN, StopCCN, HELLO, ICRQ, ICRP, ICCN, OCRQ, OCRP, OCCN, CDN, WEN, SLI,
+        CSUN, CSURQ,
     )
 }  # fmt: skip
 """The dataclass of each message type."""

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from l2tp.access_line import AccessLine
 from l2tp.constants import MAXIMUM_ID, Bearer, Framing
 
 
@@ -29,11 +30,15 @@ class Datagram(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallParameters:
-    """What a LAC says of a call in ICRQ and ICCN (RFC 2661 §6.6, §6.8).
+    """What is said of a call: ICRQ and ICCN, or OCRQ, OCRP and OCCN (RFC 2661 §6.6 to §6.11).
 
     Speeds are bit/s (uint32), numbers ASCII text, `bearer_type` and `framing_type` the bits of
     Bearer and Framing, LCP CONFREQs the options without code, identifier and length. None leaves
     the AVP out; a `call_serial_number` (uint32) of None lets the endpoint choose.
+
+    Only an outgoing call has `minimum_bps` and `maximum_bps`, the speeds that the LNS asks for
+    (None: any); its `bearer_type` of None asks for whatever the LAC has. `access_line` and
+    `connect_speed_update_enable` are the ICRQ's (RFC 5515).
     """
 
     call_serial_number: int | None = None
@@ -42,6 +47,10 @@ class CallParameters:
     called_number: str | None = None
     calling_number: str | None = None
     sub_address: str | None = None
+    minimum_bps: int | None = None
+    maximum_bps: int | None = None
+    access_line: AccessLine | None = None
+    connect_speed_update_enable: bool = False
     tx_connect_speed_bps: int = 1_000_000_000
     rx_connect_speed_bps: int | None = None
     framing_type: int = int(Framing.SYNCHRONOUS)
@@ -65,7 +74,8 @@ class EndpointConfig:
     the peer's host name, for tunnels that the peer opens. The retransmission cap should be 8 s or
     more (§5.8); `acknowledgement_delay_s` of 0 acknowledges at once. `retention_s` of None keeps
     a closed tunnel for one full retransmission cycle (§5.7). `hello_interval_s` of 0 sends no
-    HELLO (§5.5).
+    HELLO (§5.5). `accepts_calls` is an LNS's (ICRQ), `accepts_outgoing_calls` a LAC's that dials
+    for its LNS (OCRQ).
     """
 
     host_name: str
@@ -76,6 +86,7 @@ class EndpointConfig:
     receive_window_size: int = 16
     accepts_tunnels: bool = False
     accepts_calls: bool = False
+    accepts_outgoing_calls: bool = False
     maximum_tunnels: int = 1024
     maximum_sessions_per_tunnel: int = MAXIMUM_ID
     secret: bytes | None = None

@@ -1,24 +1,35 @@
-"""One session: applies its state table (RFC 2661 §7.4) and does what the table says."""
+"""One session: applies its state table (RFC 2661 §7.4, §7.5) and does what the table says."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
-from l2tp.causes import Closure
-from l2tp.codec import encode_message
-from l2tp.errors import ResultCode
-from l2tp.events import CallAnswered, CallRequested, Event, SessionClosed, SessionEstablished
-from l2tp.messages import CDN, ICCN, ICRP, ICRQ, OCRQ, ControlMessage
-from l2tp.parameters import CallParameters
-from l2tp.transitions import (
+from l2tp.call_messages import absorb, build, make_icrq, make_ocrq
+from l2tp.call_transitions import (
     SESSION_TABLES,
     SessionAction,
     SessionInput,
     SessionRole,
     SessionState,
 )
+from l2tp.causes import Closure
+from l2tp.errors import ResultCode
+from l2tp.events import (
+    CallAnswered,
+    CallErrorsReported,
+    CallRequested,
+    ConnectSpeedChanged,
+    Event,
+    LinkInfoReceived,
+    SessionClosed,
+    SessionEstablished,
+)
+from l2tp.messages import CDN, ICCN, ICRP, OCCN, OCRP, SLI, WEN, ControlMessage
+from l2tp.parameters import CallParameters
+from l2tp.snapshots import SessionInfo
+from l2tp.values import Accm, CallErrors
 
 
 class SessionHost(Protocol):
@@ -45,14 +56,22 @@ class SessionHost(Protocol):
         """Drop a session that is back in idle."""
 
 
+class _Occasion(NamedTuple):
+    """What made a session act: a message, received or to be sent, or the reason of its end."""
+
+    message: ControlMessage | None
+    closure: Closure | None
+
+
 class Session:
-    """A call in one tunnel."""
+    """A call in one tunnel, with what was reported of its line since."""
 
     __slots__ = (
         "_host",
         "_table",
+        "accm",
         "call",
-        "call_serial_number",
+        "call_errors",
         "local_session_id",
         "peer_session_id",
         "role",
@@ -75,7 +94,13 @@ class Session:
         self.local_session_id = local_session_id
         self.peer_session_id = peer_session_id
         self.call = call
-        self.call_serial_number = call.call_serial_number or 0
+        self.call_errors: CallErrors | None = None
+        self.accm: Accm | None = None
+
+    @property
+    def call_serial_number(self) -> int:
+        """The number by which people at both ends name this call (uint32)."""
+        return self.call.call_serial_number or 0
 
     def step(
         self,
@@ -89,36 +114,101 @@ class Session:
         Raises LocalProtocolError for a local input that the state does not allow.
         """
         actions, self.state = self._table.step(self.state, event)
-        if isinstance(message, ICRP):
-            self.peer_session_id = message.assigned_session_id
-        elif isinstance(message, ICCN):
-            self.call = _with_connection(self.call, message)
+        if message is not None:
+            self._learn(message)
+        occasion = _Occasion(message, closure)
         for action in actions:
-            _ACTIONS[action](self, closure)
+            _ACTIONS[action](self, occasion)
 
     def allows(self, event: SessionInput) -> bool:
         """Whether the table has a row for this input in the present state."""
         return self._table.allows(self.state, event)
 
-    def _send_icrq(self, _: Closure | None) -> None:
-        self._send(_make_icrq(self.call, self.local_session_id))
+    def change_speed(self, tx_connect_speed_bps: int, rx_connect_speed_bps: int) -> None:
+        """Note the line's new speeds, bit/s."""
+        self.call = replace(
+            self.call,
+            tx_connect_speed_bps=tx_connect_speed_bps,
+            rx_connect_speed_bps=rx_connect_speed_bps,
+        )
 
-    def _send_icrp(self, _: Closure | None) -> None:
-        self._send(ICRP(assigned_session_id=self.local_session_id))
+    @property
+    def speeds_bps(self) -> tuple[int, int]:
+        """The line's speeds, to the caller and from it; one alone is that of both (§4.4.4)."""
+        tx_bps, rx_bps = self.call.tx_connect_speed_bps, self.call.rx_connect_speed_bps
+        return tx_bps, tx_bps if rx_bps is None else rx_bps
 
-    def _send_iccn(self, _: Closure | None) -> None:
-        self._send(_make_iccn(self.call))
-
-    def _send_cdn(self, closure: Closure | None) -> None:
-        result = closure.result if closure else None
-        self._send(
-            CDN(
-                result_code=result or ResultCode(2, 0),
-                assigned_session_id=self.local_session_id,
+    def report_speed(self) -> None:
+        """Say that the peer told us of new speeds (RFC 5515)."""
+        tx_bps, rx_bps = self.speeds_bps
+        self._host.emit(
+            ConnectSpeedChanged(
+                local_tunnel_id=self._host.local_tunnel_id,
+                local_session_id=self.local_session_id,
+                tx_connect_speed_bps=tx_bps,
+                rx_connect_speed_bps=rx_bps,
             )
         )
 
-    def _report_request(self, _: Closure | None) -> None:
+    def describe(self) -> SessionInfo:
+        """What is known of the session now."""
+        return SessionInfo(
+            local_session_id=self.local_session_id,
+            peer_session_id=self.peer_session_id,
+            role=self.role,
+            state=self.state,
+            call=self.call,
+            call_errors=self.call_errors,
+            accm=self.accm,
+        )
+
+    def _learn(self, message: ControlMessage) -> None:
+        self.call = absorb(self.call, message)
+        if isinstance(message, ICRP | OCRP):
+            self.peer_session_id = message.assigned_session_id
+        elif isinstance(message, WEN):
+            self.call_errors = message.call_errors
+        elif isinstance(message, SLI):
+            self.accm = message.accm
+
+    # The table's actions.
+
+    def _send_icrq(self, _: _Occasion) -> None:
+        self._host.send(make_icrq(self.call, self.local_session_id), self)
+
+    def _send_icrp(self, _: _Occasion) -> None:
+        self._host.send(ICRP(assigned_session_id=self.local_session_id), self)
+
+    def _send_iccn(self, _: _Occasion) -> None:
+        self._host.send(build(ICCN, self.call), self)
+
+    def _send_ocrq(self, _: _Occasion) -> None:
+        self._host.send(make_ocrq(self.call, self.local_session_id), self)
+
+    def _send_ocrp(self, _: _Occasion) -> None:
+        self._host.send(build(OCRP, self.call, assigned_session_id=self.local_session_id), self)
+
+    def _send_occn(self, _: _Occasion) -> None:
+        self._host.send(build(OCCN, self.call), self)
+
+    def _send_given(self, occasion: _Occasion) -> None:
+        if occasion.message is not None:
+            self._host.send(occasion.message, self)
+
+    def _send_cdn(self, occasion: _Occasion) -> None:
+        closure = occasion.closure
+        result = closure.result if closure else None
+        self._host.send(
+            CDN(
+                result_code=result or ResultCode(2, 0),
+                assigned_session_id=self.local_session_id,
+                q931_cause_code=closure.q931_cause if closure else None,
+                ppp_disconnect_cause_code=closure.disconnect_cause if closure else None,
+            ),
+            self,
+        )
+
+    def _report_request(self, _: _Occasion) -> None:
         self._host.emit(
             CallRequested(
                 local_tunnel_id=self._host.local_tunnel_id,
@@ -127,10 +217,11 @@ class Session:
                 peer_session_id=self.peer_session_id or 0,
                 call_serial_number=self.call_serial_number,
                 call=self.call,
+                outgoing=self.role.is_outgoing,
             )
         )
 
-    def _report_answer(self, _: Closure | None) -> None:
+    def _report_answer(self, _: _Occasion) -> None:
         self._host.emit(
             CallAnswered(
                 local_tunnel_id=self._host.local_tunnel_id,
@@ -138,10 +229,11 @@ class Session:
                 peer_tunnel_id=self._host.peer_tunnel_id,
                 peer_session_id=self.peer_session_id or 0,
                 call_serial_number=self.call_serial_number,
+                outgoing=self.role.is_outgoing,
             )
         )
 
-    def _report_open(self, _: Closure | None) -> None:
+    def _report_open(self, _: _Occasion) -> None:
         self._host.set_up(self)
         self._host.emit(
             SessionEstablished(
@@ -150,13 +242,35 @@ class Session:
                 peer_tunnel_id=self._host.peer_tunnel_id,
                 peer_session_id=self.peer_session_id or 0,
                 call_serial_number=self.call_serial_number,
-                lns_mode=self.role is SessionRole.LNS_INCOMING,
+                lns_mode=self.role.is_lns,
                 call=self.call,
+                outgoing=self.role.is_outgoing,
             )
         )
 
-    def _clean_up(self, closure: Closure | None) -> None:
-        result = closure.result if closure else None
+    def _report_errors(self, _: _Occasion) -> None:
+        if self.call_errors is not None:
+            self._host.emit(
+                CallErrorsReported(
+                    local_tunnel_id=self._host.local_tunnel_id,
+                    local_session_id=self.local_session_id,
+                    call_errors=self.call_errors,
+                )
+            )
+
+    def _report_link_info(self, _: _Occasion) -> None:
+        if self.accm is not None:
+            self._host.emit(
+                LinkInfoReceived(
+                    local_tunnel_id=self._host.local_tunnel_id,
+                    local_session_id=self.local_session_id,
+                    accm=self.accm,
+                )
+            )
+
+    def _clean_up(self, occasion: _Occasion) -> None:
+        closure = occasion.closure or Closure(None, "")
+        result = closure.result
         self._host.emit(
             SessionClosed(
                 local_tunnel_id=self._host.local_tunnel_id,
@@ -165,101 +279,29 @@ class Session:
                 result_code=result.result if result else None,
                 error_code=result.error if result else None,
                 message=result.message if result else "",
-                cause=closure.cause if closure else "",
-                by_peer=closure.by_peer if closure else False,
+                cause=closure.cause,
+                by_peer=closure.by_peer,
+                q931_cause=closure.q931_cause,
+                disconnect_cause=closure.disconnect_cause,
             )
         )
         self._host.forget(self)
 
-    def _send(self, message: ControlMessage) -> None:
-        self._host.send(message, self)
 
-
-_ACTIONS: Final[dict[SessionAction, Callable[[Session, Closure | None], None]]] = {
+_ACTIONS: Final[dict[SessionAction, Callable[[Session, _Occasion], None]]] = {
     SessionAction.SEND_ICRQ: Session._send_icrq,
     SessionAction.SEND_ICRP: Session._send_icrp,
     SessionAction.SEND_ICCN: Session._send_iccn,
+    SessionAction.SEND_OCRQ: Session._send_ocrq,
+    SessionAction.SEND_OCRP: Session._send_ocrp,
+    SessionAction.SEND_OCCN: Session._send_occn,
     SessionAction.SEND_CDN: Session._send_cdn,
+    SessionAction.SEND_WEN: Session._send_given,
+    SessionAction.SEND_SLI: Session._send_given,
     SessionAction.REPORT_REQUEST: Session._report_request,
     SessionAction.REPORT_ANSWER: Session._report_answer,
     SessionAction.REPORT_OPEN: Session._report_open,
+    SessionAction.REPORT_ERRORS: Session._report_errors,
+    SessionAction.REPORT_LINK_INFO: Session._report_link_info,
     SessionAction.CLEAN_UP: Session._clean_up,
 }
-
-
-def call_from_request(message: ICRQ | OCRQ) -> CallParameters:
-    """What a request says of the call; the speeds of an ICRQ follow with the ICCN."""
-    if isinstance(message, OCRQ):
-        return CallParameters(
-            call_serial_number=message.call_serial_number,
-            bearer_type=message.bearer_type,
-            called_number=message.called_number,
-            sub_address=message.sub_address,
-            tx_connect_speed_bps=0,
-            framing_type=message.framing_type,
-        )
-    return CallParameters(
-        call_serial_number=message.call_serial_number,
-        bearer_type=message.bearer_type,
-        physical_channel_id=message.physical_channel_id,
-        called_number=message.called_number,
-        calling_number=message.calling_number,
-        sub_address=message.sub_address,
-        tx_connect_speed_bps=0,
-        framing_type=0,
-    )
-
-
-def check_call(call: CallParameters) -> None:
-    """Raise LocalProtocolError where the call fits into no ICRQ or ICCN."""
-    encode_message(_make_icrq(call, 1))
-    encode_message(_make_iccn(call))
-
-
-def _make_icrq(call: CallParameters, local_session_id: int) -> ICRQ:
-    return ICRQ(
-        assigned_session_id=local_session_id,
-        call_serial_number=call.call_serial_number or 0,
-        bearer_type=call.bearer_type,
-        called_number=call.called_number,
-        calling_number=call.calling_number,
-        sub_address=call.sub_address,
-        physical_channel_id=call.physical_channel_id,
-    )
-
-
-def _make_iccn(call: CallParameters) -> ICCN:
-    return ICCN(
-        framing_type=call.framing_type,
-        tx_connect_speed=call.tx_connect_speed_bps,
-        rx_connect_speed=call.rx_connect_speed_bps,
-        private_group_id=call.private_group_id,
-        sequencing_required=call.sequencing_required,
-        initial_received_lcp_confreq=call.initial_received_lcp_confreq,
-        last_sent_lcp_confreq=call.last_sent_lcp_confreq,
-        last_received_lcp_confreq=call.last_received_lcp_confreq,
-        proxy_authen_type=call.proxy_authen_type,
-        proxy_authen_name=call.proxy_authen_name,
-        proxy_authen_challenge=call.proxy_authen_challenge,
-        proxy_authen_id=call.proxy_authen_id,
-        proxy_authen_response=call.proxy_authen_response,
-    )
-
-
-def _with_connection(call: CallParameters, message: ICCN) -> CallParameters:
-    return replace(
-        call,
-        tx_connect_speed_bps=message.tx_connect_speed,
-        rx_connect_speed_bps=message.rx_connect_speed,
-        framing_type=message.framing_type,
-        sequencing_required=message.sequencing_required,
-        private_group_id=message.private_group_id,
-        initial_received_lcp_confreq=message.initial_received_lcp_confreq,
-        last_sent_lcp_confreq=message.last_sent_lcp_confreq,
-        last_received_lcp_confreq=message.last_received_lcp_confreq,
-        proxy_authen_type=message.proxy_authen_type,
-        proxy_authen_name=message.proxy_authen_name,
-        proxy_authen_challenge=message.proxy_authen_challenge,
-        proxy_authen_id=message.proxy_authen_id,
-        proxy_authen_response=message.proxy_authen_response,
-    )

@@ -185,6 +185,10 @@ class Transport:
         if incoming is None:
             self.report_received(ZLB, None, header)
 
+    def note_heard(self, now: float) -> None:
+        """Note a sign of life that did not come through here: data (§5.5)."""
+        self._heard_at = now
+
     def next_message(self, now: float) -> Incoming | None:
         """Take the next message in its turn; None until it is there."""
         arrival = self._channel.next_arrival(now)

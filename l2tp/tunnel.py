@@ -7,6 +7,7 @@ from random import Random
 from typing import Final
 
 from l2tp import causes
+from l2tp.call_transitions import SessionInput
 from l2tp.calls import Calls
 from l2tp.causes import Closure
 from l2tp.constants import (
@@ -18,18 +19,22 @@ from l2tp.constants import (
 )
 from l2tp.errors import MessageError, ResultCode
 from l2tp.events import Event, TunnelClosed, TunnelEstablished, TunnelReleased, TunnelRequested
-from l2tp.greeting import Greeting, judge_version, make_sccrp, make_sccrq, not_authorized
+from l2tp.greeting import judge_version, make_sccrp, make_sccrq, not_authorized
 from l2tp.hiding import Authentication
-from l2tp.messages import HELLO, SCCCN, SCCRP, SCCRQ, ControlMessage, StopCCN, UnknownMessage
-from l2tp.parameters import Address, CallParameters, EndpointConfig
-from l2tp.transitions import (
-    TUNNEL_TABLE,
-    SessionInput,
-    SessionState,
-    TunnelAction,
-    TunnelInput,
-    TunnelState,
+from l2tp.messages import (
+    CSUN,
+    CSURQ,
+    HELLO,
+    SCCCN,
+    SCCRP,
+    SCCRQ,
+    ControlMessage,
+    Greeting,
+    StopCCN,
+    UnknownMessage,
 )
+from l2tp.parameters import Address, CallParameters, EndpointConfig
+from l2tp.transitions import TUNNEL_TABLE, TunnelAction, TunnelInput, TunnelState
 from l2tp.transport import Transport
 
 _REFUSALS: Final = {
@@ -64,6 +69,7 @@ class Tunnel:
         secret: bytes | None,
         random: Random,
         next_serial: Callable[[], int],
+        received_data: Callable[[int], int] | None,
         emit: Callable[[Event], None],
         now: float,
     ) -> None:
@@ -74,12 +80,14 @@ class Tunnel:
         self._is_surplus = is_surplus
         self.state = TunnelState.IDLE
         self.is_released = False
+        self._received_data = received_data
+        self._data_count = 0
         self.transport = Transport(
             config, local_tunnel_id=local_tunnel_id, peer=peer, emit=emit, now=now
         )
         self._authentication = Authentication(secret, random)
-        self._calls = Calls(self, random, next_serial)
-        self._greeting: Greeting | None = None
+        self.calls = Calls(self, random, next_serial)
+        self.greeting: Greeting | None = None
         self._setup_deadline: float | None = now + config.tunnel_setup_timeout_s
         self._release_at: float | None = None
 
@@ -109,28 +117,28 @@ class Tunnel:
         cause = f"closed here with {result.describe(of_call=False)}"
         self._step(TunnelInput.LOCAL_CLOSE, now, closure=Closure(result, cause))
 
-    def place_call(self, call: CallParameters, now: float) -> int:
-        """Make an incoming call, sent as soon as the tunnel is open."""
+    def place_call(self, call: CallParameters, now: float, *, outgoing: bool) -> int:
+        """Make an incoming or outgoing call, sent as soon as the tunnel is open."""
         # Ask the table first: a closed tunnel takes no call, and must not get a session.
         TUNNEL_TABLE.step(self.state, TunnelInput.LOCAL_CALL)
-        session = self._calls.place(call, now)
+        session = self.calls.place(call, now, outgoing=outgoing)
         self._step(TunnelInput.LOCAL_CALL, now)
         return session.local_session_id
 
-    def accept_call(self, local_session_id: int) -> None:
-        """Send the ICRP."""
-        self._calls.find(local_session_id).step(SessionInput.LOCAL_ACCEPT)
+    def step_session(
+        self,
+        local_session_id: int,
+        event: SessionInput,
+        message: ControlMessage | None = None,
+    ) -> None:
+        """Give a session what its user wants of it; LocalProtocolError where it cannot be."""
+        self.calls.find(local_session_id).step(event, message=message)
 
-    def hang_up(self, local_session_id: int, result: ResultCode) -> None:
+    def hang_up(self, local_session_id: int, closure: Closure) -> None:
         """Send a CDN, unless the session is gone."""
-        session = self._calls.sessions.get(local_session_id)
+        session = self.calls.sessions.get(local_session_id)
         if session is not None:
-            cause = f"hung up here with {result.describe(of_call=True)}"
-            session.step(SessionInput.LOCAL_CLOSE, closure=Closure(result, cause))
-
-    def is_awaiting_answer(self, local_session_id: int) -> bool:
-        """Whether the session waits for accept_call or reject_call."""
-        return self._calls.find(local_session_id).state is SessionState.WAIT_ANSWER
+            session.step(SessionInput.LOCAL_CLOSE, closure=closure)
 
     # What the peer sends.
 
@@ -138,12 +146,12 @@ class Tunnel:
         """Take a decoded message in its turn; false when it is for a session that is gone."""
         if isinstance(message, UnknownMessage):
             return True
-        if message.message_type in SESSION_MESSAGES:
+        if message.message_type in SESSION_MESSAGES or isinstance(message, CSUN | CSURQ):
             actions = self._step(
                 TunnelInput.CALL_MESSAGE, now, closure=self._out_of_sequence(message)
             )
             if TunnelAction.PASS_TO_SESSION in actions:
-                return self._calls.receive(session_id, message, now)
+                return self.calls.receive(session_id, message, now)
             return True
         event = _INPUTS[message.message_type]
         closure = self._judge(message)
@@ -160,7 +168,7 @@ class Tunnel:
     def receive_invalid(self, error: MessageError, session_id: int, now: float) -> bool:
         """Take a message that could not be decoded: the session or the tunnel ends (§7.1)."""
         if error.message_type in SESSION_MESSAGES and self.state is TunnelState.ESTABLISHED:
-            return self._calls.receive_invalid(session_id, error, now)
+            return self.calls.receive_invalid(session_id, error, now)
         assigned = error.fields.get("assigned_tunnel_id")
         if not self.peer_tunnel_id and isinstance(assigned, int):
             self.transport.peer_tunnel_id = assigned
@@ -175,7 +183,7 @@ class Tunnel:
         hello = self.transport.hello_at if self.state is TunnelState.ESTABLISHED else None
         candidates = (
             self.transport.get_timer(),
-            self._calls.get_timer(),
+            self.calls.get_timer(),
             self._setup_deadline,
             self._release_at,
             hello,
@@ -198,9 +206,19 @@ class Tunnel:
             self._step(TunnelInput.SETUP_TIMEOUT, now, closure=Closure(result, cause))
         hello_at = self.transport.hello_at
         if self.state is TunnelState.ESTABLISHED and hello_at is not None and hello_at <= now:
-            # A keep-alive after silence; reliable delivery finds out whether the peer lives (§5.5).
-            self.transport.send(HELLO())
-        self._calls.handle_timer(now)
+            if self._has_new_data():
+                self.transport.note_heard(now)
+            else:
+                # A keep-alive after silence of control and data; reliable delivery finds out
+                # whether the peer lives (§5.5).
+                self.transport.send(HELLO())
+        self.calls.handle_timer(now)
+
+    def _has_new_data(self) -> bool:
+        if self._received_data is None:
+            return False
+        previous, self._data_count = self._data_count, self._received_data(self.local_tunnel_id)
+        return self._data_count != previous
 
     # What the sessions need.
 
@@ -238,7 +256,7 @@ class Tunnel:
         self.transport.send(make_sccrq(self.config, self.local_tunnel_id, challenge))
 
     def _send_sccrp(self, _: Closure | None, now: float) -> None:
-        greeting = self._greeting
+        greeting = self.greeting
         if greeting is None:
             return
         self.emit(
@@ -257,7 +275,7 @@ class Tunnel:
         )
 
     def _send_scccn(self, _: Closure | None, now: float) -> None:
-        challenge = self._greeting.challenge if self._greeting else None
+        challenge = self.greeting.challenge if self.greeting else None
         response = self._authentication.respond(MessageType.SCCCN, challenge)
         self.transport.send(SCCCN(challenge_response=response))
 
@@ -273,7 +291,7 @@ class Tunnel:
         )
 
     def _report_open(self, _: Closure | None, now: float) -> None:
-        greeting = self._greeting
+        greeting = self.greeting
         if greeting is None:
             return
         self.emit(
@@ -293,7 +311,7 @@ class Tunnel:
         )
 
     def _open_sessions(self, _: Closure | None, now: float) -> None:
-        self._calls.open_waiting()
+        self.calls.open_waiting()
 
     def _clean_up(self, closure: Closure | None, now: float) -> None:
         result = closure.result if closure else None
@@ -301,14 +319,14 @@ class Tunnel:
         by_peer = closure.by_peer if closure else False
         if by_peer:
             self.transport.stop_sending()
-        self._calls.close_all(Closure(None, f"the tunnel ended: {cause}", by_peer))
+        self.calls.close_all(Closure(None, f"the tunnel ended: {cause}", by_peer))
         self._release_at = now + self.config.retention_period_s()
         self.emit(
             TunnelClosed(
                 local_tunnel_id=self.local_tunnel_id,
                 peer_tunnel_id=self.peer_tunnel_id or None,
                 peer=self.peer,
-                peer_host_name=self._greeting.host_name if self._greeting else None,
+                peer_host_name=self.greeting.host_name if self.greeting else None,
                 result_code=result.result if result else None,
                 error_code=result.error if result else None,
                 message=result.message if result else "",
@@ -325,8 +343,8 @@ class Tunnel:
     # What makes a message acceptable.
 
     def _learn(self, greeting: Greeting) -> None:
-        if self._greeting is None:
-            self._greeting = greeting
+        if self.greeting is None:
+            self.greeting = greeting
             self.transport.peer_tunnel_id = greeting.assigned_tunnel_id
             self.transport.set_peer_window(greeting.receive_window_size or DEFAULT_RECEIVE_WINDOW)
 

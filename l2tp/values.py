@@ -9,6 +9,7 @@ from typing import Any, Final, NamedTuple
 
 from l2tp.constants import ErrorCode
 from l2tp.errors import RemoteProtocolError, ResultCode
+from l2tp.extensions import DISCONNECT_MEANINGS
 from l2tp.wire import Reader, Writer
 
 CHALLENGE_RESPONSE_SIZE: Final = 16
@@ -48,6 +49,43 @@ class Accm(NamedTuple):
 
     send: int
     receive: int
+
+
+class DisconnectCause(NamedTuple):
+    """Value of the PPP Disconnect Cause Code AVP: uint16, uint16, uint8 and UTF-8 (RFC 3145 §2).
+
+    `code` is a DisconnectCode, `protocol` the PPP protocol number that it speaks of (0: none),
+    `direction` a DisconnectDirection.
+    """
+
+    code: int
+    protocol: int = 0
+    direction: int = 0
+    message: str = ""
+
+    def describe(self) -> str:
+        """Say it in words."""
+        text = f"PPP cause {self.code}: {DISCONNECT_MEANINGS.get(self.code, 'unknown')}"
+        return f"{text} ({self.message})" if self.message else text
+
+
+class ConnectSpeedUpdate(NamedTuple):
+    """Value of the Connect Speed Update AVP: uint16 and two uint32 in bit/s (RFC 5515).
+
+    `session_id` is the receiver's. The speeds are 0 in a request.
+    """
+
+    session_id: int
+    tx_connect_speed_bps: int
+    rx_connect_speed_bps: int
+
+
+class AccessLoopEncapsulation(NamedTuple):
+    """Value of the Access Loop Encapsulation AVP: three uint8 (RFC 5515)."""
+
+    data_link: int
+    encapsulation_1: int
+    encapsulation_2: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,13 +177,6 @@ def _encode_result(value: ResultCode) -> bytes:
     return writer.getvalue()
 
 
-def _decode_version(data: bytes) -> ProtocolVersion:
-    reader = Reader(data, section="§4.4.3")
-    value = ProtocolVersion(reader.uint8(), reader.uint8())
-    reader.finish()
-    return value
-
-
 def _decode_q931(data: bytes) -> Q931Cause:
     reader = Reader(data, section="§4.4.4")
     cause, message = reader.uint16(), reader.uint8()
@@ -157,23 +188,32 @@ def _encode_q931(value: Q931Cause) -> bytes:
     return head.octets(_advisory(value.advisory)).getvalue()
 
 
-def _counters(name: str, kind: type[CallErrors] | type[Accm], count: int) -> Format:
-    """`count` uint32 after two reserved octets, which are sent as 0 and not looked at (§4.4.6)."""
+def _record(name: str, layout: str, kind: Callable[..., tuple[int, ...]]) -> Format:
+    """Numbers side by side; reserved octets ("x") are sent as 0 and not looked at (§4.4.6)."""
+    codec = struct.Struct(layout)
 
-    def decode(data: bytes) -> CallErrors | Accm:
-        reader = Reader(data, section="§4.4.6")
-        reader.uint16()
-        value = kind(*(reader.uint32() for _ in range(count)))
-        reader.finish()
-        return value
+    def decode(data: bytes) -> tuple[int, ...]:
+        if len(data) != codec.size:
+            raise _refuse(f"{len(data)} octets instead of {codec.size}", ErrorCode.LENGTH_IS_WRONG)
+        return kind(*codec.unpack(data))
 
-    def encode(value: CallErrors | Accm) -> bytes:
-        writer = Writer().uint16(0)
-        for item in value:
-            writer.uint32(item)
-        return writer.getvalue()
+    def encode(value: tuple[int, ...]) -> bytes:
+        return codec.pack(*value)
 
     return Format(name, decode, encode)
+
+
+def _decode_disconnect(data: bytes) -> DisconnectCause:
+    reader = Reader(data, section="RFC 3145 §2")
+    code, protocol, direction = reader.uint16(), reader.uint16(), reader.uint8()
+    return DisconnectCause(
+        code, protocol, direction, reader.rest().decode("utf-8", "backslashreplace")
+    )
+
+
+def _encode_disconnect(value: DisconnectCause) -> bytes:
+    head = Writer().uint16(value.code).uint16(value.protocol).uint8(value.direction)
+    return head.octets(_advisory(value.message)).getvalue()
 
 
 def _decode_flag(data: bytes) -> bool:
@@ -200,9 +240,15 @@ SOME_OCTETS: Final = _octets("octets, at least 1", minimum=1)
 TEXT: Final = _text("text")
 SOME_TEXT: Final = _text("text, at least 1 octet", minimum=1)
 RESULT_CODE: Final = Format("uint16 result, uint16 error, text", _decode_result, _encode_result)
-PROTOCOL_VERSION: Final = Format("uint8 version, uint8 revision", _decode_version, bytes)
+PROTOCOL_VERSION: Final = _record("uint8 version, uint8 revision", ">BB", ProtocolVersion)
 Q931_CAUSE: Final = Format("uint16 cause, uint8 message, text", _decode_q931, _encode_q931)
-CALL_ERRORS: Final = _counters("2 reserved, 6 uint32", CallErrors, 6)
-ACCM: Final = _counters("2 reserved, 2 uint32", Accm, 2)
+CALL_ERRORS: Final = _record("2 reserved, 6 uint32", ">2x6I", CallErrors)
+ACCM: Final = _record("2 reserved, 2 uint32", ">2x2I", Accm)
+UINT64: Final = _unsigned("uint64", ">Q")
+DISCONNECT_CAUSE: Final = Format(
+    "uint16 code, uint16 protocol, uint8 direction, text", _decode_disconnect, _encode_disconnect
+)
+CONNECT_SPEED_UPDATE: Final = _record("2 reserved, uint16, 2 uint32", ">2xHII", ConnectSpeedUpdate)
+ACCESS_LOOP_ENCAPSULATION: Final = _record("3 uint8", ">3B", AccessLoopEncapsulation)
 FLAG: Final = Format("nothing", _decode_flag, lambda _: b"")
 LOW_OCTET: Final = Format("1 reserved, uint8", _decode_low_octet, lambda value: bytes((0, value)))

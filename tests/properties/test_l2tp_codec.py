@@ -7,14 +7,25 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from l2tp import values
+from l2tp.access_line import AccessLine
 from l2tp.avp import AVP_TABLE, RULES, RawAvp, encode_avp, split_avps
 from l2tp.codec import decode_message, encode_message
 from l2tp.constants import AvpType, MessageType
 from l2tp.errors import HeaderError, MessageError, RemoteProtocolError, ResultCode
+from l2tp.extensions import ADSL_FORUM
 from l2tp.header import ControlHeader, DataHeader, decode_header, encode_control
 from l2tp.hiding import hide, reveal
 from l2tp.messages import MESSAGE_CLASSES, ControlMessage
-from l2tp.values import Accm, CallErrors, Format, ProtocolVersion, Q931Cause
+from l2tp.values import (
+    AccessLoopEncapsulation,
+    Accm,
+    CallErrors,
+    ConnectSpeedUpdate,
+    DisconnectCause,
+    Format,
+    ProtocolVersion,
+    Q931Cause,
+)
 
 UINT8, UINT16 = st.integers(0, 255), st.integers(0, 0xFFFF)
 UINT32 = st.integers(0, 0xFFFFFFFF)
@@ -37,13 +48,17 @@ VALUES: dict[str, st.SearchStrategy[Any]] = {
     values.ACCM.name: st.builds(Accm, UINT32, UINT32),
     values.FLAG.name: st.just(True),
     values.LOW_OCTET.name: UINT8,
+    values.UINT64.name: st.integers(0, 2**64 - 1),
+    values.DISCONNECT_CAUSE.name: st.builds(DisconnectCause, UINT16, UINT16, UINT8, TEXT),
+    values.CONNECT_SPEED_UPDATE.name: st.builds(ConnectSpeedUpdate, UINT16, UINT32, UINT32),
+    values.ACCESS_LOOP_ENCAPSULATION.name: st.builds(AccessLoopEncapsulation, *[UINT8] * 3),
 }
 UNKNOWN = st.builds(
     RawAvp,
     st.just(False),
     st.booleans(),
     st.just(0),
-    st.integers(1, 0xFFFF),
+    st.integers(1, 0xFFFF).filter(lambda vendor_id: vendor_id != ADSL_FORUM),
     UINT16,
     st.binary(max_size=20),
 )
@@ -53,11 +68,17 @@ UNKNOWN = st.builds(
 def messages(draw: st.DrawFn) -> ControlMessage:
     kind = draw(st.sampled_from(MessageType))
     fields: dict[str, Any] = {}
+    line: dict[str, Any] = {}
     for rule in AVP_TABLE:
-        if rule.type in (AvpType.MESSAGE_TYPE, AvpType.RANDOM_VECTOR):
+        if not rule.vendor_id and rule.type in (AvpType.MESSAGE_TYPE, AvpType.RANDOM_VECTOR):
             continue
         if kind in rule.required_in or (kind in rule.optional_in and draw(st.booleans())):
-            fields[rule.field] = draw(VALUES[rule.format.name])
+            values_of = VALUES[rule.format.name]
+            if rule.repeats:
+                values_of = st.lists(values_of, min_size=1, max_size=3).map(tuple)
+            (line if rule.group else fields)[rule.field] = draw(values_of)
+    if line:
+        fields["access_line"] = AccessLine(**line)
     fields["unrecognized"] = tuple(draw(st.lists(UNKNOWN, max_size=3)))
     return MESSAGE_CLASSES[kind](**fields)
 
@@ -91,7 +112,7 @@ def test_any_body_is_a_value_or_a_protocol_error(body: bytes, secret: bytes | No
     try:
         message = decode_message(body, secret=secret)
     except MessageError as error:
-        assert error.section.startswith("§")
+        assert error.section.startswith(("§", "RFC "))
         assert error.result.error
         assert str(error)
         return

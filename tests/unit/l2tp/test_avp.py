@@ -2,7 +2,8 @@ import dataclasses
 
 import pytest
 
-from l2tp.avp import AVP_TABLE, RULES, RawAvp, encode_avp, split_avps
+from l2tp.access_line import AccessLine
+from l2tp.avp import AVP_TABLE, RULES, RawAvp, encode_avp, find_rule, split_avps
 from l2tp.constants import AvpType, MessageType
 from l2tp.errors import LocalProtocolError
 from l2tp.messages import MESSAGE_CLASSES, ControlMessage
@@ -14,29 +15,46 @@ SECTION_6 = {
     "SCCCN": (set(), {13}),
     "StopCCN": ({1, 9}, set()),
     "HELLO": (set(), set()),
-    "ICRQ": ({14, 15}, {18, 21, 22, 23, 25}),
+    "ICRQ": ({14, 15}, {18, 21, 22, 23, 25, 98}),
     "ICRP": ({14}, set()),
     "ICCN": ({19, 24}, {26, 27, 28, 29, 30, 31, 32, 33, 37, 38, 39}),
     "OCRQ": ({14, 15, 16, 17, 18, 19, 21}, {23}),
     "OCRP": ({14}, {25}),
     "OCCN": ({19, 24}, {38, 39}),
-    "CDN": ({1, 14}, {12}),
+    "CDN": ({1, 14}, {12, 46}),
     "WEN": ({34}, set()),
     "SLI": ({35}, set()),
+    "CSUN": ({97}, set()),
+    "CSURQ": ({97}, set()),
 }
-WITHOUT_M = {5, 6, 8, 25, 26, 27, 28, 29, 30, 31, 32, 33, 37, 38}
+WITHOUT_M = {5, 6, 8, 25, 26, 27, 28, 29, 30, 31, 32, 33, 37, 38, 46, 97, 98}
+LINE = {1, 2, *range(129, 143), 144, 145, 254}
 NEVER_HIDDEN = {0, 1, 2, 5, 7, 10, 12, 36, 39}
 
 
 def test_every_attribute_has_one_row() -> None:
-    assert len(AVP_TABLE) == len(RULES) == len(AvpType) == 39
-    assert set(RULES) == set(range(40)) - {20}
+    assert len(RULES) == len(AvpType) == 42
+    assert set(RULES) == set(range(40)) - {20} | {46, 97, 98}
+    assert len(AVP_TABLE) == 42 + len(LINE)
+
+
+def test_the_line_is_described_in_an_icrq_only() -> None:
+    rules = [rule for rule in AVP_TABLE if rule.vendor_id]
+    assert {int(rule.type) for rule in rules} == LINE
+    for rule in rules:
+        assert (rule.vendor_id, rule.mandatory_bit, rule.may_hide) == (3561, False, True)
+        assert (rule.required_in, rule.optional_in) == (frozenset(), {MessageType.ICRQ})
+        assert find_rule(3561, rule.type) is rule
+    assert {rule.field for rule in rules} == {
+        field.name for field in dataclasses.fields(AccessLine)
+    }
 
 
 @pytest.mark.parametrize("kind", list(MessageType))
 def test_messages_carry_what_section_6_says(kind: MessageType) -> None:
-    must = {int(rule.type) for rule in AVP_TABLE if kind in rule.required_in}
-    may = {int(rule.type) for rule in AVP_TABLE if kind in rule.optional_in}
+    rules = RULES.values()
+    must = {int(rule.type) for rule in rules if kind in rule.required_in}
+    may = {int(rule.type) for rule in rules if kind in rule.optional_in}
     expected_must, expected_may = SECTION_6[kind.name]
     assert must == expected_must | {0}
     assert may == expected_may | {36}
@@ -53,7 +71,7 @@ def test_dataclasses_agree_with_the_table(kind: MessageType) -> None:
     for inherited in dataclasses.fields(ControlMessage):
         del own[inherited.name]
     rules = {
-        rule.field: rule
+        rule.group or rule.field: rule
         for rule in AVP_TABLE
         if kind in rule.required_in | rule.optional_in and rule.type not in (0, 36)
     }

@@ -1,19 +1,16 @@
 import pytest
 
-from l2tp.errors import LocalProtocolError
-from l2tp.transitions import (
+from l2tp.call_transitions import (
     SESSION_TABLES,
-    TUNNEL_TABLE,
-    Row,
     SessionAction,
     SessionInput,
     SessionRole,
     SessionState,
-    Table,
-    TunnelAction,
-    TunnelInput,
-    TunnelState,
 )
+from l2tp.errors import LocalProtocolError
+from l2tp.session import _ACTIONS as SESSION_ACTIONS
+from l2tp.statetable import Row, Table
+from l2tp.transitions import TUNNEL_TABLE, TunnelAction, TunnelInput, TunnelState
 from l2tp.tunnel import _ACTIONS as TUNNEL_ACTIONS
 
 TUNNEL_RECEIVED = [event for event in TunnelInput if event.startswith("receive")]
@@ -21,6 +18,8 @@ SESSION_RECEIVED = [event for event in SessionInput if event.startswith("receive
 USED_STATES = {
     SessionRole.LAC_INCOMING: {"wait-tunnel", "wait-reply", "established"},
     SessionRole.LNS_INCOMING: {"wait-answer", "wait-connect", "established"},
+    SessionRole.LAC_OUTGOING: {"wait-answer", "wait-cs-answer", "established"},
+    SessionRole.LNS_OUTGOING: {"wait-tunnel", "wait-reply", "wait-connect", "established"},
 }
 
 
@@ -113,8 +112,11 @@ _OPEN_LAC = "report the answer, send ICCN, report it open"
 _OPEN_LNS = "report it open"
 _END = "send CDN, clean up"
 _TAKE = SessionInput.LOCAL_ACCEPT
+_DIALLED = SessionInput.LOCAL_CONNECT
+_LAC_OUT, _LNS_OUT = SessionRole.LAC_OUTGOING, SessionRole.LNS_OUTGOING
 
-# RFC 2661 §7.4.1 and §7.4.2; the LNS's "acceptable ICRQ" is split at the local decision.
+# RFC 2661 §7.4.1, §7.4.2, §7.5.1 and §7.5.2; "acceptable" ICRQ and OCRQ are split at the local
+# decision.
 SECTION_7_4 = [
     (SessionRole.LAC_INCOMING, "wait-tunnel", SessionInput.LOCAL_CLOSE, "clean up", "idle"),
     (SessionRole.LAC_INCOMING, "wait-tunnel", SessionInput.TUNNEL_OPEN, "send ICRQ", "wait-reply"),
@@ -142,6 +144,44 @@ SECTION_7_4 = [
     (SessionRole.LNS_INCOMING, "established", SessionInput.ICCN, _END, "idle"),
     (SessionRole.LNS_INCOMING, "established", SessionInput.CDN, "clean up", "idle"),
     (SessionRole.LNS_INCOMING, "established", SessionInput.LOCAL_CLOSE, _END, "idle"),
+    (_LAC_OUT, "idle", SessionInput.REQUEST_REFUSED, _END, "idle"),
+    (_LAC_OUT, "idle", SessionInput.OCRP, _END, "idle"),
+    (_LAC_OUT, "idle", SessionInput.OCCN, "clean up", "idle"),
+    (_LAC_OUT, "idle", SessionInput.CDN, "clean up", "idle"),
+    (_LAC_OUT, "wait-answer", _TAKE, "send OCRP", "wait-cs-answer"),
+    (_LAC_OUT, "wait-cs-answer", _DIALLED, "send OCCN, report it open", "established"),
+    (_LAC_OUT, "wait-cs-answer", SessionInput.LOCAL_CLOSE, _END, "idle"),
+    (_LAC_OUT, "wait-cs-answer", SessionInput.OCRQ, _END, "idle"),
+    (_LAC_OUT, "wait-cs-answer", SessionInput.OCRP, _END, "idle"),
+    (_LAC_OUT, "wait-cs-answer", SessionInput.OCCN, _END, "idle"),
+    (_LAC_OUT, "wait-cs-answer", SessionInput.CDN, "clean up", "idle"),
+    (_LAC_OUT, "established", SessionInput.OCRQ, _END, "idle"),
+    (_LAC_OUT, "established", SessionInput.OCRP, _END, "idle"),
+    (_LAC_OUT, "established", SessionInput.OCCN, _END, "idle"),
+    (_LAC_OUT, "established", SessionInput.CDN, "clean up", "idle"),
+    (_LAC_OUT, "established", SessionInput.LOCAL_CLOSE, _END, "idle"),
+    (_LNS_OUT, "idle", SessionInput.LOCAL_CALL, "", "wait-tunnel"),
+    (_LNS_OUT, "idle", SessionInput.OCCN, "clean up", "idle"),
+    (_LNS_OUT, "idle", SessionInput.OCRP, "clean up", "idle"),
+    (_LNS_OUT, "idle", SessionInput.CDN, "clean up", "idle"),
+    (_LNS_OUT, "wait-tunnel", SessionInput.TUNNEL_OPEN, "send OCRQ", "wait-reply"),
+    (_LNS_OUT, "wait-tunnel", SessionInput.LOCAL_CLOSE, "clean up", "idle"),
+    (_LNS_OUT, "wait-reply", SessionInput.OCRP, "report the answer", "wait-connect"),
+    (_LNS_OUT, "wait-reply", SessionInput.INVALID_MESSAGE, _END, "idle"),
+    (_LNS_OUT, "wait-reply", SessionInput.OCCN, _END, "idle"),
+    (_LNS_OUT, "wait-reply", SessionInput.OCRQ, _END, "idle"),
+    (_LNS_OUT, "wait-reply", SessionInput.CDN, "clean up", "idle"),
+    (_LNS_OUT, "wait-reply", SessionInput.LOCAL_CLOSE, _END, "idle"),
+    (_LNS_OUT, "wait-connect", SessionInput.OCCN, "report it open", "established"),
+    (_LNS_OUT, "wait-connect", SessionInput.OCRQ, _END, "idle"),
+    (_LNS_OUT, "wait-connect", SessionInput.OCRP, _END, "idle"),
+    (_LNS_OUT, "wait-connect", SessionInput.CDN, "clean up", "idle"),
+    (_LNS_OUT, "wait-connect", SessionInput.LOCAL_CLOSE, _END, "idle"),
+    (_LNS_OUT, "established", SessionInput.OCRQ, _END, "idle"),
+    (_LNS_OUT, "established", SessionInput.OCRP, _END, "idle"),
+    (_LNS_OUT, "established", SessionInput.OCCN, _END, "idle"),
+    (_LNS_OUT, "established", SessionInput.CDN, "clean up", "idle"),
+    (_LNS_OUT, "established", SessionInput.LOCAL_CLOSE, _END, "idle"),
 ]  # fmt: skip
 
 
@@ -155,6 +195,7 @@ def test_session_tables_are_those_of_the_rfc(
 
 def test_every_action_has_a_handler() -> None:
     assert set(TUNNEL_ACTIONS) | {TunnelAction.PASS_TO_SESSION} == set(TunnelAction)
+    assert set(SESSION_ACTIONS) == set(SessionAction)
 
 
 def test_what_no_row_allows_is_a_local_error() -> None:
