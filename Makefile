@@ -7,7 +7,7 @@ RUN   := .venv/bin/python -m
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help lab test test-all lint check trace status shell down bench clean doctor docs
+.PHONY: help lab test test-all lint check trace status shell down bench fuzz clean doctor docs
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -53,8 +53,13 @@ down: .venv/.ready ## remove the lab, and nothing else
 bench: .venv/.ready ## the figures, with their conditions
 	@$(LAB) bench $(ARGS)
 
+fuzz: .venv/.ready ## ten minutes of coverage-guided fuzzing; shorter: ARGS="--seconds 30"
+	@.venv/bin/python -c 'import atheris' 2>/dev/null || \
+		.venv/bin/python -m pip install --quiet --only-binary atheris --editable '.[fuzz]' || true
+	@$(RUN) tests.fuzz $(ARGS)
+
 clean: ## remove what this checkout made for itself (the appliance's cache stays)
-	rm -rf .venv build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .venv .fuzz build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
 doctor: .venv/.ready ## what this box can do, each "no" with its cure
 	@$(LAB) doctor $(ARGS)

@@ -1,0 +1,15 @@
+"""One target under libFuzzer: ``python -m tests.fuzz.instrumented TARGET [libFuzzer's words]``."""
+
+from __future__ import annotations
+
+import sys
+
+import atheris
+
+# Whatever is imported in here reports which of its branches an input reached.
+with atheris.instrument_imports(include=["l2tp"]):
+    from tests.fuzz.targets import TARGETS
+
+if __name__ == "__main__":
+    atheris.Setup([sys.argv[0], *sys.argv[2:]], TARGETS[sys.argv[1]])
+    atheris.Fuzz()
