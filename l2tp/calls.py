@@ -53,6 +53,9 @@ class CallHost(Protocol):
     def emit(self, event: Event) -> None:
         """Report an event."""
 
+    def count_sessions_of_peer(self) -> int:
+        """How many sessions all tunnels with this peer's host have."""
+
     def send_for_session(
         self, message: ControlMessage, *, local_session_id: int, peer_session_id: int
     ) -> None:
@@ -324,6 +327,10 @@ class Calls:
             return ResultCode(CallResult.NO_FACILITIES_PERMANENT, 0, "no incoming calls here")
         if len(self.sessions) >= config.maximum_sessions_per_tunnel:
             return ResultCode(CallResult.NO_FACILITIES_TEMPORARY, 0, "too many sessions")
+        per_peer = config.limits.maximum_sessions_per_peer
+        if per_peer and self._host.count_sessions_of_peer() >= per_peer:
+            text = "too many sessions of this peer"
+            return ResultCode(CallResult.NO_FACILITIES_TEMPORARY, 0, text)
         if message.assigned_session_id in self._by_peer_id:
             return ResultCode(
                 CallResult.GENERAL_ERROR,

@@ -3,35 +3,16 @@
 from __future__ import annotations
 
 import ipaddress
-from dataclasses import fields
 from pathlib import Path
-from typing import Final
 
+from l2tp.config_endpoint import read_endpoint
 from l2tp.constants import PORT
 from l2tp.credentials import Credentials, load_credentials
 from l2tp.dataplane import SessionOptions
-from l2tp.parameters import Address, EndpointConfig
+from l2tp.parameters import Address
 from l2tp.ppp.options import AUTHENTICATION_METHODS, PppSettings
 from l2tp.settings import CallConfig, DaemonConfig, LnsConfig, TunnelConfig, UserConfig
 from l2tp.toml_table import ConfigurationError, Document, Table
-
-_HOUR_S: Final = 3600.0
-
-# [protocol]: fields of EndpointConfig, lowest and highest value.
-_PROTOCOL_NUMBERS: Final = (
-    ("retransmission_initial_s", 0.05, 60.0),
-    ("retransmission_cap_s", 0.05, 60.0),
-    ("acknowledgement_delay_s", 0.0, 1.0),
-    ("hello_interval_s", 0.0, _HOUR_S),
-    ("tunnel_setup_timeout_s", 1.0, _HOUR_S),
-    ("session_setup_timeout_s", 1.0, _HOUR_S),
-)
-_PROTOCOL_INTEGERS: Final = (
-    ("receive_window_size", 1, 0x8000),
-    ("maximum_retransmissions", 1, 100),
-    ("maximum_tunnels", 1, 0xFFFF),
-    ("maximum_sessions_per_tunnel", 1, 0xFFFF),
-)
 
 
 def load_config(path: Path, role: str) -> DaemonConfig:
@@ -73,45 +54,12 @@ def _daemon(root: Table, path: Path, role: str, credentials: Credentials) -> Dae
         ppp_timeout_s=root.number("ppp_timeout_s", 0.1, 600.0, 3.0),
         stop_timeout_s=root.number("stop_timeout_s", 0.1, 600.0, 5.0),
         log_messages=root.boolean("log_messages", True),
-        endpoint=_endpoint(root, role, credentials),
+        endpoint=read_endpoint(root, role, credentials),
         ppp=settings,
         data=_data(root.table("data"), role),
         credentials=credentials,
         tunnels=tunnels,
         lns=lns,
-    )
-
-
-def _endpoint(root: Table, role: str, credentials: Credentials) -> EndpointConfig:
-    host_name = root.text("host_name", role)
-    table = root.table("protocol")
-    defaults = {field.name: field.default for field in fields(EndpointConfig)}
-    numbers: dict[str, float] = {}
-    for name, low, high in _PROTOCOL_NUMBERS:
-        default = defaults[name]
-        numbers[name] = table.number(name, low, high, float(str(default)))
-    integers: dict[str, int] = {}
-    for name, lowest, highest in _PROTOCOL_INTEGERS:
-        integers[name] = table.integer(name, lowest, highest, int(str(defaults[name])))
-    retention = table.number("retention_s", 0.0, _HOUR_S, -1.0)
-    table.close()
-    return EndpointConfig(
-        host_name=host_name,
-        accepts_tunnels=role == "lns",
-        accepts_calls=role == "lns",
-        secrets=credentials.tunnels if role == "lns" else {},
-        secret=credentials.tunnels.get("*") if role == "lns" else None,
-        retention_s=None if retention < 0 else retention,
-        retransmission_initial_s=numbers["retransmission_initial_s"],
-        retransmission_cap_s=numbers["retransmission_cap_s"],
-        acknowledgement_delay_s=numbers["acknowledgement_delay_s"],
-        hello_interval_s=numbers["hello_interval_s"],
-        tunnel_setup_timeout_s=numbers["tunnel_setup_timeout_s"],
-        session_setup_timeout_s=numbers["session_setup_timeout_s"],
-        receive_window_size=integers["receive_window_size"],
-        maximum_retransmissions=integers["maximum_retransmissions"],
-        maximum_tunnels=integers["maximum_tunnels"],
-        maximum_sessions_per_tunnel=integers["maximum_sessions_per_tunnel"],
     )
 
 

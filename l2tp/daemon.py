@@ -15,10 +15,12 @@ from collections.abc import Callable
 from typing import Any
 
 from l2tp.control_server import ControlServer
+from l2tp.drop_log import DropLog
 from l2tp.endpoint import Endpoint
 from l2tp.events import (
     CallAnswered,
     CallRequested,
+    DatagramDropped,
     Event,
     MessageReceived,
     MessageSent,
@@ -59,6 +61,7 @@ class Daemon:
         self.config = config
         self.view = View()
         self.log = EventLog(config.state_folder / "log.jsonl")
+        self._drop_log = DropLog(self.log)
         self.endpoint = Endpoint(config.endpoint, random=random.SystemRandom())
         self._loop = asyncio.get_running_loop()
         self.sockets = UdpSockets(
@@ -202,7 +205,9 @@ class Daemon:
             self.endpoint.note_network_error(local_tunnel_id, report.text)
 
     def _handle(self, event: Event) -> None:
-        if self.config.log_messages or not isinstance(event, MessageSent | MessageReceived):
+        if isinstance(event, DatagramDropped):
+            self._drop_log.write(event, self.now())
+        elif self.config.log_messages or not isinstance(event, MessageSent | MessageReceived):
             self.log.write_event(event)
         self.view.follow(event)
         handler = self._handlers.get(type(event))

@@ -25,9 +25,10 @@ from l2tp.errors import (
     MessageError,
     ResultCode,
 )
-from l2tp.events import DatagramDropped, DropReason, Event, TunnelClosed
+from l2tp.events import DatagramDropped, DropReason, Event, TunnelClosed, TunnelEstablished
 from l2tp.greeting import check_config
 from l2tp.header import CONTROL_HEADER_SIZE, ControlHeader, DataHeader, decode_header
+from l2tp.limits import Census, Throttle, network_of
 from l2tp.messages import OCCN, SLI, WEN, ControlMessage
 from l2tp.parameters import Address, CallParameters, Datagram, EndpointConfig
 from l2tp.snapshots import SessionInfo
@@ -45,10 +46,6 @@ __all__ = [
     "EndpointConfig",
     "ResultCode",
 ]
-
-# Besides the tunnels that may live, room for as many that were refused or closed: they only
-# acknowledge until their retention is over (RFC 2661 §5.7).
-_ROOM_FOR_CLOSED = 2
 
 
 class Endpoint:
@@ -75,7 +72,8 @@ class Endpoint:
         self._received_data = received_data
         self._serial = random.getrandbits(32)
         self._tunnels: dict[int, Tunnel] = {}
-        self._open = 0
+        self._census = Census()
+        self._throttle = Throttle()
         self._by_peer: dict[tuple[Address, int], Tunnel] = {}
         self._events: deque[Event] = deque()
         self._datagrams: list[Datagram] = []
@@ -88,9 +86,10 @@ class Endpoint:
 
         `secret` overrides the configuration's. Raises LocalProtocolError at the limit of tunnels.
         """
-        if self._open >= self.config.maximum_tunnels:
+        if self._census.open >= self.config.maximum_tunnels:
             raise LocalProtocolError(
-                f"there are {self._open} tunnels, the limit: raise maximum_tunnels, or close one",
+                f"there are {self._census.open} tunnels, the limit:"
+                " raise maximum_tunnels, or close one",
                 section="§7.2.1",
             )
         tunnel = self._add_tunnel(
@@ -340,8 +339,13 @@ class Endpoint:
             self._drop(local_tunnel_id, source, DropReason.DATA_MESSAGE, cause, "§3.1")
             return
         body = data[CONTROL_HEADER_SIZE : header.length]
+        tunnel = self._tunnels.get(header.tunnel_id)
+        if not self._is_within_rate(tunnel, source, now):
+            limit = self.config.limits.messages_per_s_per_peer
+            cause = f"more than {limit} messages a second"
+            self._drop(local_tunnel_id, source, DropReason.TOO_MANY_MESSAGES, cause, "§5.8")
+            return
         if header.tunnel_id:
-            tunnel = self._tunnels.get(header.tunnel_id)
             if tunnel is None:
                 cause = f"no tunnel {header.tunnel_id} here"
                 self._drop(local_tunnel_id, source, DropReason.UNKNOWN_TUNNEL, cause, "§3.1")
@@ -374,6 +378,18 @@ class Endpoint:
         return self._events.popleft() if self._events else None
 
     # Inside.
+
+    def _is_within_rate(self, tunnel: Tunnel | None, source: Address, now: float) -> bool:
+        """Count a message against its sender: an established tunnel's peer, else its host."""
+        is_the_peer = (
+            tunnel is not None and tunnel.state is TunnelState.ESTABLISHED and tunnel.peer == source
+        )
+        sender = tunnel.local_tunnel_id if tunnel and is_the_peer else network_of(source.host)
+        return self._throttle.admits(sender, self.config.limits.messages_per_s_per_peer, now)
+
+    def _sessions_of_peer(self, peer: Address) -> int:
+        ids = self._census.tunnels_of(peer.host)
+        return sum(len(self._tunnels[number].calls.sessions) for number in ids)
 
     def _receive(
         self, tunnel: Tunnel, header: ControlHeader, body: bytes, source: Address, now: float
@@ -430,9 +446,9 @@ class Endpoint:
             cause = f"a first message has Ns and Nr 0, not {header.ns} and {header.nr}"
             self._drop(local_tunnel_id, source, DropReason.MALFORMED_REQUEST, cause, "§5.8")
             return None
-        if len(self._tunnels) >= _ROOM_FOR_CLOSED * self.config.maximum_tunnels:
-            cause = f"{len(self._tunnels)} tunnels are open or closing"
-            self._drop(local_tunnel_id, source, DropReason.TOO_MANY_TUNNELS, cause, "§7.2.1")
+        refusal = self._census.refuses(source.host, self.config.maximum_tunnels, self.config.limits)
+        if refusal is not None:
+            self._drop(local_tunnel_id, source, refusal.reason, refusal.cause, "§7.2.1")
             return None
         tunnel = self._add_tunnel(source, now, initiated=False, secret=self.config.secret)
         self._by_peer[source, fields] = tunnel
@@ -441,8 +457,9 @@ class Endpoint:
     def _add_tunnel(
         self, peer: Address, now: float, *, initiated: bool, secret: bytes | None
     ) -> Tunnel:
-        is_surplus = self._open >= self.config.maximum_tunnels
-        self._open += 1
+        is_surplus = not initiated and self._census.is_full(
+            peer.host, self.config.maximum_tunnels, self.config.limits
+        )
         tunnel = Tunnel(
             self.config,
             local_tunnel_id=choose_id(self._random, self._tunnels.__contains__),
@@ -454,9 +471,11 @@ class Endpoint:
             next_serial=self._next_serial,
             received_data=self._received_data,
             emit=self._emit,
+            sessions_of_peer=self._sessions_of_peer,
             now=now,
         )
         self._tunnels[tunnel.local_tunnel_id] = tunnel
+        self._census.add(tunnel.local_tunnel_id, peer.host, half_open=not initiated)
         return tunnel
 
     def _settle(self, tunnel: Tunnel, now: float) -> None:
@@ -469,6 +488,7 @@ class Endpoint:
 
     def _release(self, tunnel: Tunnel) -> None:
         del self._tunnels[tunnel.local_tunnel_id]
+        self._census.remove(tunnel.local_tunnel_id)
         self._deadlines.arm(tunnel.local_tunnel_id, None)
         key = (tunnel.peer, tunnel.peer_tunnel_id)
         if self._by_peer.get(key) is tunnel:
@@ -487,8 +507,10 @@ class Endpoint:
     def _emit(self, event: Event) -> None:
         if isinstance(event, DatagramDropped):
             self.dropped[event.reason] += 1
+        elif isinstance(event, TunnelEstablished):
+            self._census.complete(event.local_tunnel_id)
         elif isinstance(event, TunnelClosed):
-            self._open -= 1
+            self._census.close(event.local_tunnel_id)
         self._events.append(event)
 
     def _drop(

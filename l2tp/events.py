@@ -23,6 +23,8 @@ class DropReason(StrEnum):
     NOT_A_REQUEST = "not-a-request"
     MALFORMED_REQUEST = "malformed-request"
     TOO_MANY_TUNNELS = "too-many-tunnels"
+    TOO_MANY_HALF_OPEN = "too-many-half-open-tunnels"
+    TOO_MANY_MESSAGES = "too-many-messages"
     DUPLICATE = "duplicate"
     OUTSIDE_WINDOW = "outside-window"
     UNSENT_ACKNOWLEDGED = "unsent-acknowledged"

@@ -55,12 +55,12 @@ class EventLog:
         for listener in tuple(self._listeners):
             listener(record)
 
-    def write_event(self, event: object) -> None:
-        """Record a dataclass of l2tp.events under its class name."""
+    def write_event(self, event: object, **more: object) -> None:
+        """Record a dataclass of l2tp.events under its class name, and further fields."""
         fields = {
             field.name: getattr(event, field.name)
             for field in dataclasses.fields(event)  # type: ignore[arg-type]
-        }
+        } | more
         tunnel = fields.pop("local_tunnel_id", None)
         session = fields.pop("local_session_id", None)
         self.write(type(event).__name__, local_tunnel_id=tunnel, local_session_id=session, **fields)

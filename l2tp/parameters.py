@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from l2tp.access_line import AccessLine
 from l2tp.constants import MAXIMUM_ID, Bearer, Framing
+from l2tp.limits import Limits
 
 
 class Address(NamedTuple):
@@ -89,6 +90,7 @@ class EndpointConfig:
     accepts_outgoing_calls: bool = False
     maximum_tunnels: int = 1024
     maximum_sessions_per_tunnel: int = MAXIMUM_ID
+    limits: Limits = field(default_factory=Limits)
     secret: bytes | None = None
     secrets: Mapping[str, bytes] = field(default_factory=dict)
     retransmission_initial_s: float = 1.0

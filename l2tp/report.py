@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
+from l2tp import VERSION
 from l2tp.errors import KernelError
 
 if TYPE_CHECKING:
     from l2tp.daemon import Daemon
     from l2tp.ppp.sessions import Session
     from l2tp.view import SessionView, TunnelView
-
-VERSION: Final = "0.1.0"
 
 
 def status(daemon: Daemon) -> dict[str, Any]:
@@ -42,6 +41,7 @@ def _tunnel(daemon: Daemon, tunnel: TunnelView) -> dict[str, Any]:
         "peer": str(tunnel.peer),
         "since_ns": tunnel.since_ns,
         "kernel": _statistics(daemon, tunnel.local_tunnel_id),
+        "dropped": dict(tunnel.dropped),
         "sessions": [
             _session(daemon, tunnel.local_tunnel_id, session)
             for session in tunnel.sessions.values()

@@ -71,6 +71,7 @@ class Tunnel:
         next_serial: Callable[[], int],
         received_data: Callable[[int], int] | None,
         emit: Callable[[Event], None],
+        sessions_of_peer: Callable[[Address], int],
         now: float,
     ) -> None:
         self.config = config
@@ -78,6 +79,7 @@ class Tunnel:
         self.initiated = initiated
         self.emit = emit
         self._is_surplus = is_surplus
+        self._sessions_of_peer = sessions_of_peer
         self.state = TunnelState.IDLE
         self.is_released = False
         self._received_data = received_data
@@ -221,6 +223,10 @@ class Tunnel:
         return self._data_count != previous
 
     # What the sessions need.
+
+    def count_sessions_of_peer(self) -> int:
+        """How many sessions all tunnels with this peer's host have."""
+        return self._sessions_of_peer(self.peer)
 
     def send_for_session(
         self, message: ControlMessage, *, local_session_id: int, peer_session_id: int

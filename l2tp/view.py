@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from dataclasses import dataclass, field
 
 from l2tp.events import (
     CallAnswered,
     CallRequested,
+    DatagramDropped,
     SessionClosed,
     SessionEstablished,
     TunnelClosed,
@@ -39,6 +41,7 @@ class TunnelView:
     cause: str | None = None
     since_ns: int = field(default_factory=time.monotonic_ns)
     sessions: dict[int, SessionView] = field(default_factory=dict)
+    dropped: Counter[str] = field(default_factory=Counter)
 
     def enter(self, state: str) -> None:
         """Enter another state now."""
@@ -86,6 +89,9 @@ class View:
                 self._follow_session(event, "established")
             case SessionClosed():
                 self._follow_session(event, "closed")
+            case DatagramDropped():
+                if tunnel_view := self.tunnels.get(event.local_tunnel_id or 0):
+                    tunnel_view.dropped[str(event.reason)] += 1
 
     def forget_session(self, local_tunnel_id: int, local_session_id: int) -> None:
         """Forget a session that is gone."""

@@ -107,7 +107,7 @@ def all_closed(peer: ScriptedPeer) -> None:
     assert peer.endpoint.get_timer() is None
     assert not peer.endpoint._tunnels
     assert not peer.endpoint._by_peer
-    assert peer.endpoint._open == 0
+    assert (peer.endpoint._census.open, peer.endpoint._census.half_open) == (0, 0)
     closed = [e.local_tunnel_id for e in peer.of(TunnelClosed)]
     assert len(closed) == len(set(closed)) == len(peer.of(TunnelReleased))
     ended = [(e.local_tunnel_id, e.local_session_id) for e in peer.of(SessionClosed)]

@@ -3,6 +3,7 @@
 import pytest
 
 from l2tp.config import load_config
+from l2tp.limits import Limits
 from l2tp.parameters import Address
 from l2tp.toml_table import ConfigurationError
 
@@ -113,6 +114,17 @@ reorder_timeout_ms = 20
     assert (config.ppp.mtu, config.ppp.authentication) == (1400, "mschap-v2")
     assert config.ppp.extra == ("idle 5",)
     assert (config.data.send_sequence, config.data.reorder_timeout_ms) == (True, 20)
+
+
+def test_limits_reach_the_endpoint_and_have_defaults(load):
+    config = load(LNS + "[limits]\nmaximum_tunnels = 7\nmaximum_half_open_tunnels = 0\n", "lns")
+    assert (config.endpoint.maximum_tunnels, config.endpoint.maximum_sessions_per_tunnel) == (
+        7,
+        65535,
+    )
+    assert config.endpoint.limits == Limits(
+        maximum_half_open_tunnels=0, messages_per_s_per_peer=1000
+    )
 
 
 def test_no_retention_is_the_protocols_own(load):

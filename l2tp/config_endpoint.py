@@ -1,0 +1,81 @@
+"""The tables [protocol] and [limits] of a daemon's configuration → l2tp.parameters."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import Any, Final
+
+from l2tp.constants import MAXIMUM_ID
+from l2tp.credentials import Credentials
+from l2tp.limits import Limits
+from l2tp.parameters import EndpointConfig
+from l2tp.toml_table import Table
+
+_HOUR_S: Final = 3600.0
+_MANY: Final = 1_000_000
+
+# [protocol]: fields of EndpointConfig, lowest and highest value.
+_PROTOCOL_NUMBERS: Final = (
+    ("retransmission_initial_s", 0.05, 60.0),
+    ("retransmission_cap_s", 0.05, 60.0),
+    ("acknowledgement_delay_s", 0.0, 1.0),
+    ("hello_interval_s", 0.0, _HOUR_S),
+    ("tunnel_setup_timeout_s", 1.0, _HOUR_S),
+    ("session_setup_timeout_s", 1.0, _HOUR_S),
+)
+_PROTOCOL_INTEGERS: Final = (
+    ("receive_window_size", 1, 0x8000),
+    ("maximum_retransmissions", 1, 100),
+)
+# [limits]: fields of EndpointConfig, then of its Limits.
+_TOTALS: Final = (
+    ("maximum_tunnels", 1, MAXIMUM_ID),
+    ("maximum_sessions_per_tunnel", 1, MAXIMUM_ID),
+)
+_PER_PEER: Final = (
+    ("maximum_tunnels_per_peer", 0, MAXIMUM_ID),
+    ("maximum_half_open_tunnels", 0, MAXIMUM_ID),
+    ("maximum_half_open_tunnels_per_peer", 0, MAXIMUM_ID),
+    ("maximum_sessions_per_peer", 0, _MANY),
+    ("messages_per_s_per_peer", 0, _MANY),
+)
+# In memory there is no wire to defend; a daemon has one. A call takes six messages.
+_DAEMONS_OWN: Final = {"messages_per_s_per_peer": 1000}
+
+
+def read_endpoint(root: Table, role: str, credentials: Credentials) -> EndpointConfig:
+    """Read how a "lac" or "lns" presents itself, its timers and its limits."""
+    host_name = root.text("host_name", role)
+    protocol = root.table("protocol")
+    defaults = _defaults(EndpointConfig)
+    values: dict[str, Any] = {
+        name: protocol.number(name, low, high, float(defaults[name]))
+        for name, low, high in _PROTOCOL_NUMBERS
+    }
+    values |= _integers(protocol, _PROTOCOL_INTEGERS, defaults)
+    retention = protocol.number("retention_s", 0.0, _HOUR_S, -1.0)
+    protocol.close()
+    limits = root.table("limits")
+    values |= _integers(limits, _TOTALS, defaults)
+    per_peer = _integers(limits, _PER_PEER, _defaults(Limits) | _DAEMONS_OWN)
+    limits.close()
+    return EndpointConfig(
+        host_name=host_name,
+        accepts_tunnels=role == "lns",
+        accepts_calls=role == "lns",
+        secrets=credentials.tunnels if role == "lns" else {},
+        secret=credentials.tunnels.get("*") if role == "lns" else None,
+        retention_s=None if retention < 0 else retention,
+        limits=Limits(**per_peer),
+        **values,
+    )
+
+
+def _defaults(kind: type[EndpointConfig] | type[Limits]) -> dict[str, Any]:
+    return {field.name: field.default for field in fields(kind)}
+
+
+def _integers(
+    table: Table, rows: tuple[tuple[str, int, int], ...], defaults: dict[str, Any]
+) -> dict[str, int]:
+    return {name: table.integer(name, low, high, int(defaults[name])) for name, low, high in rows}
