@@ -6,12 +6,11 @@ import ipaddress
 from pathlib import Path
 
 from l2tp.config_endpoint import read_endpoint
-from l2tp.constants import PORT
+from l2tp.config_tunnels import need_secret, read_listeners, read_redial, read_tunnels
 from l2tp.credentials import Credentials, load_credentials
 from l2tp.dataplane import SessionOptions
-from l2tp.parameters import Address
 from l2tp.ppp.options import AUTHENTICATION_METHODS, PppSettings
-from l2tp.settings import CallConfig, DaemonConfig, LnsConfig, TunnelConfig, UserConfig
+from l2tp.settings import DaemonConfig, LnsConfig, UserConfig
 from l2tp.toml_table import ConfigurationError, Document, Table
 
 
@@ -45,20 +44,28 @@ def _daemon(root: Table, path: Path, role: str, credentials: Credentials) -> Dae
     ppp = root.table("ppp")
     settings = _ppp_settings(ppp)
     lns = _lns(root, ppp, credentials) if role == "lns" else None
-    tunnels = _tunnels(root, credentials) if role == "lac" else ()
+    listen = read_listeners(root)
+    tunnels = read_tunnels(root, credentials)
+    if role == "lns" and not listen:
+        root.problem("listen", "an LNS needs at least one [[listen]] with an address")
+    if role == "lac" and not (tunnels or listen):
+        root.problem("tunnel", "a LAC needs at least one [[tunnel]], or a [[listen]]")
     ppp.close()
     return DaemonConfig(
+        path=path.resolve(),
         role=role,
         state_folder=(path.parent / root.text("state_folder", ".")).resolve(),
         pppd=Path(root.text("pppd", "/usr/sbin/pppd")),
         ppp_timeout_s=root.number("ppp_timeout_s", 0.1, 600.0, 3.0),
         stop_timeout_s=root.number("stop_timeout_s", 0.1, 600.0, 5.0),
         log_messages=root.boolean("log_messages", True),
-        endpoint=read_endpoint(root, role, credentials),
+        endpoint=read_endpoint(root, role, credentials, listens=bool(listen)),
         ppp=settings,
         data=_data(root.table("data"), role),
         credentials=credentials,
+        listen=listen,
         tunnels=tunnels,
+        redial=read_redial(root),
         lns=lns,
     )
 
@@ -93,9 +100,6 @@ def _data(table: Table, role: str) -> SessionOptions:
 
 
 def _lns(root: Table, ppp: Table, credentials: Credentials) -> LnsConfig:
-    listen = root.table("listen")
-    address = Address(listen.address("address"), listen.integer("port", 1, 0xFFFF, PORT))
-    listen.close()
     local = ppp.address("local_ipv4", version=4)
     pool = ppp.network("pool")
     users = {}
@@ -103,88 +107,11 @@ def _lns(root: Table, ppp: Table, credentials: Credentials) -> LnsConfig:
         user = UserConfig(name=table.text("name"), routes=table.prefixes("routes"))
         if user.name in users:
             table.problem("name", f'"{user.name}" is there already')
-        _need_secret(table, "name", user.name, credentials)
+        need_secret(table, "name", user.name, credentials)
         users[user.name] = user
         table.close()
     return LnsConfig(
-        listen=address,
         local_ipv4=ipaddress.IPv4Address(local or "0.0.0.0"),
         pool=ipaddress.IPv4Network(pool or "0.0.0.0/32"),
         users=users,
     )
-
-
-def _tunnels(root: Table, credentials: Credentials) -> tuple[TunnelConfig, ...]:
-    tunnels: list[TunnelConfig] = []
-    for table in root.tables("tunnel"):
-        tunnel = _tunnel(table, credentials)
-        for other in tunnels:
-            if other.name == tunnel.name:
-                table.problem("name", f'"{tunnel.name}" is there already')
-            if other.local.port and (other.local, other.peer) == (tunnel.local, tunnel.peer):
-                table.problem(
-                    "local_port",
-                    f'tunnel "{other.name}" has the same addresses and ports, so the kernel '
-                    "could not tell their datagrams apart; set local_port = 0",
-                )
-        tunnels.append(tunnel)
-    if not tunnels:
-        root.problem("tunnel", "a LAC needs at least one [[tunnel]]")
-    return tuple(tunnels)
-
-
-def _tunnel(table: Table, credentials: Credentials) -> TunnelConfig:
-    local = table.address("local")
-    peer = table.address("peer")
-    if local and peer and (":" in local) != (":" in peer):
-        table.problem("local", f"{local} and the peer {peer} are not of one IP version")
-    secret_name = table.text("secret", " ").strip()
-    if secret_name and secret_name not in credentials.tunnels:
-        table.problem("secret", f'there is no "{secret_name}" in [tunnels] of the secrets file')
-    calls = tuple(_call(call, peer, credentials) for call in table.tables("call"))
-    tunnel = TunnelConfig(
-        name=table.text("name"),
-        local=Address(local, table.integer("local_port", 0, 0xFFFF, PORT)),
-        peer=Address(peer, table.integer("peer_port", 1, 0xFFFF, PORT)),
-        secret=credentials.tunnels.get(secret_name),
-        at_start=table.boolean("at_start", True),
-        calls=calls,
-    )
-    table.close()
-    return tunnel
-
-
-def _call(table: Table, peer: str, credentials: Credentials) -> CallConfig:
-    call = CallConfig(
-        user=table.text("user"),
-        routes=table.prefixes("routes"),
-        addresses=table.interfaces("addresses"),
-        at_start=table.boolean("at_start", True),
-        called_number=table.text("called_number", " ").strip() or None,
-        calling_number=table.text("calling_number", " ").strip() or None,
-    )
-    _need_secret(table, "user", call.user, credentials)
-    if wrong := routes_into_itself(call.routes, peer):
-        table.problem("routes", wrong)
-    table.close()
-    return call
-
-
-def routes_into_itself(routes: tuple[str, ...], peer: str) -> str | None:
-    """Say which of a call's routes would send the tunnel's own packets into the tunnel."""
-    for route in routes:
-        try:
-            inside = ipaddress.ip_address(peer) in ipaddress.ip_network(route)
-        except ValueError:
-            continue  # reported where it was read
-        if inside:
-            return (
-                f"{route} contains the tunnel's peer {peer}: the tunnel would run through "
-                "itself. Give prefixes without that address"
-            )
-    return None
-
-
-def _need_secret(table: Table, key: str, user: str, credentials: Credentials) -> None:
-    if user and user not in credentials.users:
-        table.problem(key, f'there is no "{user}" in [users] of the secrets file')

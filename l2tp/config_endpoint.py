@@ -43,7 +43,9 @@ _PER_PEER: Final = (
 _DAEMONS_OWN: Final = {"messages_per_s_per_peer": 1000}
 
 
-def read_endpoint(root: Table, role: str, credentials: Credentials) -> EndpointConfig:
+def read_endpoint(
+    root: Table, role: str, credentials: Credentials, *, listens: bool
+) -> EndpointConfig:
     """Read how a "lac" or "lns" presents itself, its timers and its limits."""
     host_name = root.text("host_name", role)
     protocol = root.table("protocol")
@@ -61,10 +63,10 @@ def read_endpoint(root: Table, role: str, credentials: Credentials) -> EndpointC
     limits.close()
     return EndpointConfig(
         host_name=host_name,
-        accepts_tunnels=role == "lns",
+        accepts_tunnels=listens,
         accepts_calls=role == "lns",
-        secrets=credentials.tunnels if role == "lns" else {},
-        secret=credentials.tunnels.get("*") if role == "lns" else None,
+        secrets=credentials.tunnels if listens else {},
+        secret=credentials.tunnels.get("*") if listens else None,
         retention_s=None if retention < 0 else retention,
         limits=Limits(**per_peer),
         **values,

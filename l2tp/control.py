@@ -16,7 +16,7 @@ from typing import Any, Final, Self
 
 from l2tp.errors import L2tpError
 
-OPERATIONS: Final = ("status", "call", "hangup", "events", "stop")
+OPERATIONS: Final = ("status", "call", "hangup", "events", "reload", "stop")
 _CHUNK: Final = 65536
 
 
@@ -54,20 +54,36 @@ class ControlClient:
         user: str | None = None,
         routes: list[str] | None = None,
         addresses: list[str] | None = None,
+        sequencing: bool | None = None,
     ) -> dict[str, Any]:
         """Have a LAC place a call; returns its ``local_tunnel_id`` and ``local_session_id``.
 
         ``tunnel`` is a name of the configuration or a local tunnel id, None the first one;
-        ``user``, ``routes`` and ``addresses`` default to the tunnel's first configured call.
+        ``user``, ``routes``, ``addresses`` and ``sequencing`` (numbered data) default to the
+        tunnel's first configured call.
         """
         result: dict[str, Any] = self._ask(
-            "call", tunnel=tunnel, user=user, routes=routes, addresses=addresses
+            "call",
+            tunnel=tunnel,
+            user=user,
+            routes=routes,
+            addresses=addresses,
+            sequencing=sequencing,
         )
         return result
 
     def hangup(self, local_tunnel_id: int, local_session_id: int | None = None) -> None:
         """End a session, or with None a tunnel; returns when its PPP and socket are gone."""
         self._ask("hangup", local_tunnel_id=local_tunnel_id, local_session_id=local_session_id)
+
+    def reload(self) -> dict[str, list[str]]:
+        """Have the daemon read its configuration again; live sessions stay as they are.
+
+        Returns what "changed" and what of it "needs_restart". Raises ControlError with everything
+        that is wrong with the files, a line each; the daemon then goes by the old ones.
+        """
+        result: dict[str, list[str]] = self._ask("reload")
+        return result
 
     def events(self) -> Iterator[dict[str, Any]]:
         """Subscribe at once; yields what happens from now on, until the daemon ends."""

@@ -7,16 +7,19 @@ and LNS (that is their Role); it carries things between the endpoint, the kernel
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import random
 import signal
+import socket
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from l2tp.control_server import ControlServer
 from l2tp.drop_log import DropLog
 from l2tp.endpoint import Endpoint
+from l2tp.errors import L2tpError
 from l2tp.events import (
     CallAnswered,
     CallRequested,
@@ -26,6 +29,7 @@ from l2tp.events import (
     MessageSent,
     PeerAddressChanged,
     SessionClosed,
+    SessionEstablished,
     TunnelClosed,
     TunnelEstablished,
     TunnelReleased,
@@ -37,6 +41,7 @@ from l2tp.operations import Operations
 from l2tp.parameters import Address
 from l2tp.ppp.home import PppHome
 from l2tp.ppp.sessions import PppDataPlane, Sessions
+from l2tp.reload import reload
 from l2tp.roles import Role
 from l2tp.session_events import SessionEvents
 from l2tp.settings import DaemonConfig
@@ -56,9 +61,14 @@ class Daemon:
         home: PppHome,
         make_role: RoleFactory,
         plane: PppDataPlane,
+        listeners: Sequence[socket.socket] = (),
     ) -> None:
-        """Prepare a daemon inside a running event loop; ``make_role`` gets it half made."""
+        """Prepare a daemon inside a running event loop; ``make_role`` gets it half made.
+
+        ``listeners`` are open UDP sockets, whose requests for tunnels are answered.
+        """
         self.config = config
+        self.home = home
         self.view = View()
         self.log = EventLog(config.state_folder / "log.jsonl")
         self._drop_log = DropLog(self.log)
@@ -70,6 +80,10 @@ class Daemon:
             note_error=self._note_error,
             done=self.transact,
         )
+        for listener in listeners:
+            self.sockets.listen(listener)
+        # The listener that the datagram came to which is being looked at.
+        self.arrival: Address | None = None
         # Peers on whose port nobody listens any more, as ICMP said.
         self.deaf: set[Address] = set()
         self.plane = plane
@@ -105,6 +119,7 @@ class Daemon:
             TunnelReleased: self.tunnel_events.released,
             CallRequested: self.session_events.requested,
             CallAnswered: self.session_events.answered,
+            SessionEstablished: self.session_events.established,
             SessionClosed: self.session_events.closed,
         }
 
@@ -125,10 +140,13 @@ class Daemon:
             await self._control.start()
             for number in (signal.SIGTERM, signal.SIGINT):
                 self._loop.add_signal_handler(number, self.stop)
+            self._loop.add_signal_handler(signal.SIGHUP, self._on_hangup)
             self.log.write("DaemonReady", role=self.config.role)
             self.transact()
             await self._finished
         finally:
+            if self._timer is not None:
+                self._timer.cancel()
             await self.sessions.close()
             self.plane.close()
             self.sockets.close_all()
@@ -136,9 +154,25 @@ class Daemon:
             await self._control.close()
             self.log.close()
 
+    def reload(self) -> dict[str, list[str]]:
+        """Read the configuration again (l2tp.reload); raises what is wrong with it."""
+        try:
+            result = reload(self)
+        except L2tpError as error:
+            self.log.write("ReloadFailed", problems=str(error).splitlines())
+            raise
+        self.log.write("Reloaded", changed=result["changed"], needs_restart=result["needs_restart"])
+        self.transact()
+        return result
+
+    def _on_hangup(self) -> None:
+        with contextlib.suppress(L2tpError):  # the log has it
+            self.reload()
+
     def stop(self) -> None:
         """Begin the orderly end; asked again, end at once."""
         if self._stop_task is None:
+            self.role.close()
             self._stop_task = self._loop.create_task(self._tear_down())
         else:
             self._finish()
@@ -170,6 +204,8 @@ class Daemon:
                     self._handle(event)
                 elif datagrams := self.endpoint.datagrams_to_send():
                     for datagram in datagrams:
+                        if self.arrival is not None:
+                            self.sockets.answer_from(datagram.local_tunnel_id, self.arrival)
                         self.sockets.send(datagram)
                 else:
                     break
@@ -187,9 +223,16 @@ class Daemon:
         self.endpoint.handle_timer(self.now())
         self.transact()
 
-    def _receive(self, data: bytes, source: Address, local_tunnel_id: int | None) -> None:
+    def _receive(
+        self, data: bytes, source: Address, local_tunnel_id: int | None, local: Address
+    ) -> None:
         self.deaf.discard(source)
         self.endpoint.receive_datagram(data, source, self.now(), local_tunnel_id=local_tunnel_id)
+        # A request must be answered from where it came to: now, while that is known. It may come
+        # on any socket of that address, a connected one of the same peer included.
+        self.arrival = local
+        self.transact()
+        self.arrival = None
 
     def _note_error(self, local_tunnel_id: int | None, report: NetworkReport) -> None:
         destination = Address(*report.destination)

@@ -59,6 +59,11 @@ class DataPlane(Protocol):
     ) -> None:
         """Add a session to a tunnel; KernelError where it cannot."""
 
+    def configure_session(
+        self, local_tunnel_id: int, local_session_id: int, options: SessionOptions
+    ) -> None:
+        """Change an open session's options; KernelError where it cannot."""
+
     def statistics(
         self, local_tunnel_id: int, local_session_id: int | None = None
     ) -> DataPlaneStatistics:
@@ -123,6 +128,13 @@ class MemoryDataPlane:
         if local_session_id in tunnel.sessions:
             raise KernelError(operation, errno.EEXIST)
         tunnel.sessions[local_session_id] = _Session(peer_session_id, options)
+
+    def configure_session(
+        self, local_tunnel_id: int, local_session_id: int, options: SessionOptions
+    ) -> None:
+        """Change an open session's options; raises KernelError for one that is not there."""
+        tunnel = self._find_tunnel("configure session", local_tunnel_id)
+        _find_session(tunnel, local_tunnel_id, local_session_id).options = options
 
     def statistics(
         self, local_tunnel_id: int, local_session_id: int | None = None

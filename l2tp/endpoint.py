@@ -217,6 +217,14 @@ class Endpoint:
             tunnel.hang_up(local_session_id, closure)
             self._settle(tunnel, now)
 
+    def reconfigure(self, config: EndpointConfig) -> None:
+        """Meet new tunnels with this configuration; those that exist keep theirs.
+
+        Raises LocalProtocolError, as the constructor does, and then changes nothing.
+        """
+        check_config(config)
+        self.config = config
+
     # What is known of a session's line.
 
     def report_errors(

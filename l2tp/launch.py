@@ -14,16 +14,16 @@ from l2tp.ppp.home import PppHome
 def launch(role: str, path: Path) -> None:
     """Run a "lac" or "lns" until it is stopped; raises ConfigurationError or KernelError.
 
-    An LNS listens before its greater part is imported: what arrives meanwhile waits in the
+    A daemon listens before its greater part is imported: what arrives meanwhile waits in the
     socket, instead of being refused and sent again a second later.
     """
     config = load_config(path, role)
     require_driver()
-    listener = open_udp_socket(config.lns.listen) if config.lns else None
+    listeners = [open_udp_socket(one.address) for one in config.listen]
     home = PppHome(config.state_folder / "ppp")
     home.create(config.credentials.users)
     # Before the event loop: a mount namespace is entered by one thread, and children inherit it.
     enter_private_mounts(home.folder, config.state_folder)
     from l2tp.serve import serve
 
-    serve(config, home, listener)
+    serve(config, home, listeners)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Mapping
 from ipaddress import IPv4Address
 from typing import TYPE_CHECKING, Any
 
 from l2tp.constants import CallResult, ErrorCode
 from l2tp.control_server import RequestError
+from l2tp.dialler import Dialler
 from l2tp.errors import ResultCode
 from l2tp.events import CallAnswered, CallRequested
 from l2tp.kernel.network import route_command
@@ -23,21 +23,37 @@ if TYPE_CHECKING:
 
 
 class Lns(Role):
-    """Listens for tunnels, takes every call that it has an address for; PPP decides the rest."""
+    """Takes every call that it has an address for; PPP decides the rest."""
 
-    def __init__(
-        self, daemon: Daemon, config: DaemonConfig, lns: LnsConfig, listener: socket.socket
-    ) -> None:
+    def __init__(self, daemon: Daemon, config: DaemonConfig, lns: LnsConfig) -> None:
         self._daemon = daemon
         self._config = config
         self._lns = lns
-        self._listener = listener
+        self._dialler = Dialler(daemon)
         self._pool = AddressPool(lns.pool, frozenset({lns.local_ipv4}))
         self._given: dict[tuple[int, int], IPv4Address] = {}
 
     def start(self) -> None:
-        """Listen."""
-        self._daemon.sockets.listen(self._listener)
+        """Open the tunnels that are configured to be there from the start."""
+        for tunnel in self._config.tunnels:
+            if tunnel.at_start:
+                self._dialler.open(tunnel)
+
+    def reconfigure(self, config: DaemonConfig) -> None:
+        """Give addresses of the new pool from now on; those that are given stay so."""
+        lns = config.lns
+        if lns is None:
+            return
+        if (lns.pool, lns.local_ipv4) != (self._lns.pool, self._lns.local_ipv4):
+            # What is given must be given to nobody else while its session lives.
+            taken = frozenset(self._given.values())
+            self._pool = AddressPool(lns.pool, taken | {lns.local_ipv4})
+        self._config, self._lns = config, lns
+        self.start()
+
+    def tunnel_name(self, local_tunnel_id: int) -> str | None:
+        """Return what the configuration calls the tunnel."""
+        return self._dialler.name_of(local_tunnel_id)
 
     def plan_call(self, event: CallRequested | CallAnswered) -> PppCall:
         """Give the call an address; refuse it when the pool has none."""
@@ -80,7 +96,8 @@ class Lns(Role):
             self._pool.release(address)
 
     def forget_tunnel(self, local_tunnel_id: int) -> None:
-        """Nothing is kept of a tunnel."""
+        """Forget which tunnel of the configuration it was."""
+        self._dialler.forget(local_tunnel_id)
 
     def place_call(self, arguments: Mapping[str, Any]) -> tuple[int, int]:
         """Refuse: this LNS answers calls."""

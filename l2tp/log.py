@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Mapping
 from enum import Enum
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TextIO
 
 # What proves knowledge of a secret, or is one; never written, whoever asks.
 _SECRET_FIELDS: Final = frozenset(
@@ -28,9 +28,8 @@ class EventLog:
     """
 
     def __init__(self, path: Path) -> None:
-        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
-        # Line by line, so that what happened before a kill -9 is there.
-        self._file = os.fdopen(os.open(path, flags, 0o600), "w", buffering=1, encoding="utf-8")
+        self._path = path
+        self._file = _open(path)
         self._listeners: list[Listener] = []
 
     def write(
@@ -70,9 +69,21 @@ class EventLog:
         self._listeners.append(listener)
         return lambda: self._listeners.remove(listener)
 
+    def reopen(self) -> None:
+        """Go on in a new file where somebody moved the old one away (logrotate)."""
+        new = _open(self._path)
+        self._file.close()
+        self._file = new
+
     def close(self) -> None:
         """Close the file."""
         self._file.close()
+
+
+def _open(path: Path) -> TextIO:
+    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
+    # Line by line, so that what happened before a kill -9 is there.
+    return os.fdopen(os.open(path, flags, 0o600), "w", buffering=1, encoding="utf-8")
 
 
 def plain(value: object) -> object:

@@ -28,6 +28,7 @@ class Operations:
             "status": self._status,
             "call": self._call,
             "hangup": self._hangup,
+            "reload": self._reload,
             "stop": self._stop,
         }
 
@@ -45,6 +46,7 @@ class Operations:
             ids = ", ".join(str(number) for number in self._daemon.view.tunnels) or "none"
             raise RequestError(f"there is no tunnel of that local_tunnel_id; there are: {ids}")
         local_session_id = _id(arguments, "local_session_id")
+        self._daemon.role.let_go(tunnel.local_tunnel_id, local_session_id)
         if local_session_id is None:
             await self._close_tunnel(tunnel.local_tunnel_id)
         elif local_session_id in tunnel.sessions:
@@ -61,6 +63,9 @@ class Operations:
         await self._daemon.until(lambda: not self._daemon.sessions.of_tunnel(local_tunnel_id))
         self._daemon.endpoint.close_tunnel(local_tunnel_id, self._daemon.now(), SHUTDOWN)
         self._daemon.transact()
+
+    async def _reload(self, _: Mapping[str, Any]) -> object:
+        return self._daemon.reload()
 
     async def _stop(self, _: Mapping[str, Any]) -> object:
         asyncio.get_running_loop().call_soon(self._daemon.stop)

@@ -23,7 +23,7 @@ def status(daemon: Daemon) -> dict[str, Any]:
         "host_name": config.endpoint.host_name,
         "pid": os.getpid(),
         "version": VERSION,
-        "address": str(config.lns.listen if config.lns else config.tunnels[0].local),
+        "listening": [str(address) for address in daemon.sockets.listening],
         "tunnels": [_tunnel(daemon, tunnel) for tunnel in daemon.view.tunnels.values()],
         "dropped": {str(reason): count for reason, count in daemon.endpoint.dropped.items()},
     }
@@ -34,6 +34,7 @@ def _tunnel(daemon: Daemon, tunnel: TunnelView) -> dict[str, Any]:
     return {
         "local_tunnel_id": tunnel.local_tunnel_id,
         "peer_tunnel_id": tunnel.peer_tunnel_id,
+        "name": daemon.role.tunnel_name(tunnel.local_tunnel_id),
         "state": tunnel.state,
         "cause": tunnel.cause,
         "peer_host_name": tunnel.peer_host_name,
@@ -57,6 +58,7 @@ def _session(daemon: Daemon, local_tunnel_id: int, view: SessionView) -> dict[st
         "local_session_id": view.local_session_id,
         "peer_session_id": view.peer_session_id,
         "state": view.state,
+        "data": dataclasses.asdict(session.data) if session else None,
         "user": user or daemon.role.user_of(*ids),
         "ppp": _ppp(session, daemon.config.ppp.mtu) if session else None,
         "kernel": _statistics(daemon, *ids),

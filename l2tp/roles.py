@@ -12,6 +12,7 @@ from l2tp.events import CallAnswered, CallRequested
 if TYPE_CHECKING:
     from l2tp.ppp.options import PppCall
     from l2tp.ppp.sessions import Session
+    from l2tp.settings import DaemonConfig
 
 
 class CallRefused(L2tpError):
@@ -27,7 +28,14 @@ class Role(ABC):
 
     @abstractmethod
     def start(self) -> None:
-        """Open what must be open from the start: a listener, or tunnels and their calls."""
+        """Open what must be open from the start: tunnels and their calls."""
+
+    @abstractmethod
+    def reconfigure(self, config: DaemonConfig) -> None:
+        """Decide by this configuration from now on; what is live stays."""
+
+    def close(self) -> None:  # noqa: B027
+        """Begin nothing new any more."""
 
     @abstractmethod
     def plan_call(self, event: CallRequested | CallAnswered) -> PppCall:
@@ -40,6 +48,18 @@ class Role(ABC):
     @abstractmethod
     def user_of(self, local_tunnel_id: int, local_session_id: int) -> str | None:
         """Return whose call this is, before PPP said so."""
+
+    def tunnel_name(self, local_tunnel_id: int) -> str | None:
+        """Return what the configuration calls a tunnel that we opened."""
+        return None
+
+    def session_ready(self, local_tunnel_id: int, local_session_id: int) -> None:  # noqa: B027
+        """Note that a session carries traffic."""
+
+    def let_go(  # noqa: B027
+        self, local_tunnel_id: int, local_session_id: int | None = None
+    ) -> None:
+        """Note that a session, or with None the whole tunnel, is hung up because we want it so."""
 
     @abstractmethod
     def forget_session(self, local_tunnel_id: int, local_session_id: int) -> None:

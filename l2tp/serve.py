@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from collections.abc import Sequence
 
 from l2tp.daemon import Daemon
 from l2tp.kernel.pppox import PppoxDataPlane
@@ -14,15 +15,16 @@ from l2tp.roles import Role
 from l2tp.settings import DaemonConfig
 
 
-def serve(config: DaemonConfig, home: PppHome, listener: socket.socket | None) -> None:
-    """Run a daemon until it is stopped; ``listener`` is an LNS's open socket."""
-    asyncio.run(_serve(config, home, listener))
+def serve(config: DaemonConfig, home: PppHome, listeners: Sequence[socket.socket]) -> None:
+    """Run a daemon until it is stopped; ``listeners`` are open sockets."""
+    asyncio.run(_serve(config, home, listeners))
 
 
-async def _serve(config: DaemonConfig, home: PppHome, listener: socket.socket | None) -> None:
-    def make_role(daemon: Daemon) -> Role:
-        if config.lns is not None and listener is not None:
-            return Lns(daemon, config, config.lns, listener)
-        return Lac(daemon, config)
+async def _serve(config: DaemonConfig, home: PppHome, listeners: Sequence[socket.socket]) -> None:
+    await Daemon(config, home, make_role, PppoxDataPlane(), listeners).run()
 
-    await Daemon(config, home, make_role, PppoxDataPlane()).run()
+
+def make_role(daemon: Daemon) -> Role:
+    """Make the role that the daemon's configuration asks for."""
+    config = daemon.config
+    return Lac(daemon, config) if config.lns is None else Lns(daemon, config, config.lns)

@@ -6,8 +6,8 @@ import asyncio
 from typing import TYPE_CHECKING, Final
 
 from l2tp.constants import CallResult, ErrorCode
-from l2tp.errors import HANG_UP, L2tpError, ResultCode
-from l2tp.events import CallAnswered, CallRequested, SessionClosed
+from l2tp.errors import HANG_UP, KernelError, L2tpError, ResultCode
+from l2tp.events import CallAnswered, CallRequested, SessionClosed, SessionEstablished
 from l2tp.kernel import network
 from l2tp.ppp.exits import PppExit
 from l2tp.ppp.phases import Notice
@@ -56,17 +56,36 @@ class SessionEvents:
             call = self._daemon.role.plan_call(event)
             self._daemon.sessions.open(call, event.peer_session_id)
         except (L2tpError, OSError) as error:
-            self._daemon.log.write(
-                "DataPlaneFailed",
-                local_tunnel_id=event.local_tunnel_id,
-                local_session_id=event.local_session_id,
-                cause=str(error),
-            )
+            self._note_failure(event, error)
             if isinstance(error, CallRefused):
                 return error.result
             code = ErrorCode.INSUFFICIENT_RESOURCES
             return ResultCode(CallResult.GENERAL_ERROR, code, "no data plane")
         return None
+
+    def established(self, event: SessionEstablished) -> None:
+        """Number the data of a call whose LAC requires it, as only its ICCN said (§4.4.6)."""
+        session = self._daemon.sessions.find(event.local_tunnel_id, event.local_session_id)
+        if session is None or not event.call.sequencing_required:
+            return
+        try:
+            self._daemon.sessions.number(session)
+        except KernelError as error:
+            self._note_failure(event, error)
+            code = ErrorCode.INSUFFICIENT_RESOURCES
+            result = ResultCode(CallResult.GENERAL_ERROR, code, "cannot number data")
+            ids = event.local_tunnel_id, event.local_session_id
+            self._daemon.endpoint.hang_up(*ids, self._daemon.now(), result)
+
+    def _note_failure(
+        self, event: CallRequested | CallAnswered | SessionEstablished, error: Exception
+    ) -> None:
+        self._daemon.log.write(
+            "DataPlaneFailed",
+            local_tunnel_id=event.local_tunnel_id,
+            local_session_id=event.local_session_id,
+            cause=str(error),
+        )
 
     def closed(self, event: SessionClosed) -> None:
         """End the PPP of a session that the control connection closed."""
@@ -141,6 +160,7 @@ class SessionEvents:
         if session.families >= wanted and not session.ready:
             session.ready = True
             self._daemon.log.write("SessionReady", **ids, interface=session.ppp.interface)
+            self._daemon.role.session_ready(**ids)
 
     def hang_up(self, local_tunnel_id: int, local_session_id: int) -> None:
         """End PPP first, so that its farewell still has a session to travel in; then the CDN."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 
@@ -26,6 +26,31 @@ class CallConfig:
     at_start: bool = True
     called_number: str | None = None
     calling_number: str | None = None
+    sequencing: bool = False
+    """Data must be numbered both ways: the Sequencing Required AVP (RFC 2661 §4.4.6)."""
+    redial: bool = False
+    """A call that is lost, and was not hung up here, is placed again."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RedialConfig:
+    """When lost calls are placed again; ``attempts`` in a row, 0 for no end."""
+
+    first_s: float = 1.0
+    longest_s: float = 60.0
+    attempts: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListenConfig:
+    """Where requests for tunnels are heard, and the port that they are answered from.
+
+    ``answer_port`` is the listener's own, or another that each tunnel gets (0: a free one), which
+    RFC 2661 §8.1 leaves to the answerer.
+    """
+
+    address: Address
+    answer_port: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,9 +75,8 @@ class UserConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LnsConfig:
-    """What only an LNS has: where it listens, which addresses it gives, whom it knows."""
+    """What only an LNS has: which addresses it gives, whom it knows."""
 
-    listen: Address
     local_ipv4: IPv4Address
     pool: IPv4Network
     users: Mapping[str, UserConfig]
@@ -60,8 +84,9 @@ class LnsConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DaemonConfig:
-    """Everything a daemon needs to know; exactly one of ``tunnels`` and ``lns`` is used."""
+    """Everything a daemon needs to know; ``path`` is the file that said it."""
 
+    path: Path
     role: str
     state_folder: Path
     pppd: Path
@@ -72,5 +97,7 @@ class DaemonConfig:
     ppp: PppSettings
     data: SessionOptions
     credentials: Credentials
+    listen: tuple[ListenConfig, ...] = ()
     tunnels: tuple[TunnelConfig, ...] = ()
+    redial: RedialConfig = field(default_factory=RedialConfig)
     lns: LnsConfig | None = None

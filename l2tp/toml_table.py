@@ -144,6 +144,12 @@ class Table:
                 self.problem(key, "must be an array of tables")
         return result
 
+    def one_or_more(self, key: str) -> list[Table]:
+        """Read a table, or an array of them; missing means none."""
+        if isinstance(self._data.get(key), dict):
+            return [self.table(key)]
+        return self.tables(key)
+
     def names(self) -> tuple[str, ...]:
         """Return the keys not read yet, for tables whose keys are names."""
         return tuple(self._data)

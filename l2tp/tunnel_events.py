@@ -27,13 +27,22 @@ class TunnelEvents:
         self._released: set[int] = set()
 
     def requested(self, event: TunnelRequested) -> None:
-        """Open the socket that the SCCRP is to leave by."""
-        if self._daemon.config.lns is None:
+        """Open the socket that the SCCRP is to leave by, on the address that was asked."""
+        arrival = self._daemon.arrival
+        if arrival is None:
             return
+        port = next(
+            (one.answer_port for one in self._daemon.config.listen if one.address == arrival),
+            arrival.port,
+        )
+        local = Address(arrival.host, port)
+        if self._daemon.sockets.between(local, event.peer) and not (
+            self._daemon.plane.shares_ports()
+        ):
+            # Its data would reach the other tunnel; the answerer may take another port (§8.1).
+            local = Address(arrival.host, 0)
         try:
-            self._daemon.sockets.open(
-                event.local_tunnel_id, self._daemon.config.lns.listen, event.peer
-            )
+            self._daemon.sockets.open(event.local_tunnel_id, local, event.peer)
         except L2tpError as error:
             self._give_tunnel_up(event.local_tunnel_id, error)
 

@@ -15,6 +15,7 @@ from typing import Final
 from l2tp.dataplane import DataPlaneStatistics, SessionOptions
 from l2tp.kernel import libc, uapi
 from l2tp.kernel.errors import refusal
+from l2tp.kernel.shared_ports import finds_sessions_by_ids
 from l2tp.parameters import Address
 
 _INT: Final = struct.Struct("=i")
@@ -169,6 +170,12 @@ class PppoxDataPlane:
         tunnel = self._find(local_tunnel_id, "open session")
         tunnel.open_session(local_session_id, peer_session_id, options)
 
+    def configure_session(
+        self, local_tunnel_id: int, local_session_id: int, options: SessionOptions
+    ) -> None:
+        """Set an open session's options anew; raises KernelError."""
+        self.session(local_tunnel_id, local_session_id).configure(options)
+
     def session(self, local_tunnel_id: int, local_session_id: int) -> PppoxSession:
         """Return an open session, for its descriptor and its channel; raises KernelError."""
         session = self._find(local_tunnel_id, "find session").session(local_session_id)
@@ -183,6 +190,10 @@ class PppoxDataPlane:
         if local_session_id is None:
             return self._find(local_tunnel_id, "read statistics").stats()
         return self.session(local_tunnel_id, local_session_id).stats()
+
+    def shares_ports(self) -> bool:
+        """Tell whether tunnels may have the same addresses and the same ports."""
+        return finds_sessions_by_ids()
 
     def has_tunnel(self, local_tunnel_id: int) -> bool:
         """Tell whether a tunnel is open."""

@@ -31,14 +31,20 @@ class PppHome:
             link = self.folder / script
             link.unlink(missing_ok=True)
             link.symlink_to("notify")
+        self.write_secrets(user_secrets)
+        events = self.folder / "events"
+        events.unlink(missing_ok=True)
+        os.mkfifo(events, 0o600)
+
+    def write_secrets(self, user_secrets: Mapping[str, str]) -> None:
+        """Write the users' secrets, which every pppd reads when it authenticates."""
         lines = "".join(
             f"{quoted(user)} * {quoted(secret)} *\n" for user, secret in user_secrets.items()
         )
         for name in ("chap-secrets", "pap-secrets"):
-            _write(self.folder / name, lines, 0o600)
-        events = self.folder / "events"
-        events.unlink(missing_ok=True)
-        os.mkfifo(events, 0o600)
+            # In one step: a pppd may be authenticating.
+            _write(self.folder / f"{name}.new", lines, 0o600)
+            (self.folder / f"{name}.new").replace(self.folder / name)
 
     def open_events(self) -> int:
         """Open the FIFO that the scripts write to, non-blocking.

@@ -7,6 +7,8 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from l2tp.dataplane import SessionOptions
+
 if TYPE_CHECKING:
     from jinja2 import Template
 
@@ -14,6 +16,7 @@ AUTHENTICATION_METHODS: Final = ("chap", "mschap-v2", "pap", "none")
 """How an LNS has its callers prove who they are; pppd's words, and "none"."""
 
 _TEMPLATES: Final = Path(__file__).with_name("templates")
+_UNNUMBERED: Final = SessionOptions()
 _REFUSABLE: Final = ("pap", "chap", "mschap", "mschap-v2", "eap")
 
 
@@ -46,6 +49,8 @@ class PppCall:
     answers: bool
     local_ipv4: str | None = None
     peer_ipv4: str | None = None
+    sequencing: bool = False
+    """The call requires numbered data (RFC 2661 §4.4.6), whatever is set for all of them."""
 
     @property
     def session(self) -> str:
@@ -53,9 +58,17 @@ class PppCall:
         return f"{self.local_tunnel_id}.{self.local_session_id}"
 
 
-def render_options(settings: PppSettings, call: PppCall, session_fd: int) -> str:
-    """Return the text of pppd's options file; no secret is in it."""
-    fields = {**asdict(settings), **asdict(call), "session": call.session}
+def render_options(
+    settings: PppSettings,
+    call: PppCall,
+    session_fd: int,
+    data: SessionOptions = _UNNUMBERED,
+) -> str:
+    """Return the text of pppd's options file; no secret is in it.
+
+    ``data`` is how the session's socket is set, which pppd sets once more.
+    """
+    fields = {**asdict(settings), **asdict(call), **asdict(data), "session": call.session}
     return _template().render(fields, session_fd=session_fd, refusable=_REFUSABLE)
 
 

@@ -6,7 +6,7 @@ import asyncio
 import os
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -44,6 +44,9 @@ class PppDataPlane(DataPlane, Protocol):
     def has_tunnel(self, local_tunnel_id: int) -> bool:
         """Tell whether a tunnel is open."""
 
+    def shares_ports(self) -> bool:
+        """Tell whether tunnels may have the same addresses and the same ports."""
+
 
 @dataclass(slots=True, eq=False)
 class Session:
@@ -52,6 +55,7 @@ class Session:
     call: PppCall
     peer_session_id: int
     pppd: Pppd
+    data: SessionOptions
     ppp: PppState = field(default_factory=PppState)
     ended: asyncio.Event = field(default_factory=asyncio.Event)
     killer: asyncio.TimerHandle | None = None
@@ -69,6 +73,11 @@ class Session:
     def local_session_id(self) -> int:
         """Return the session's id."""
         return self.call.local_session_id
+
+
+def numbered(data: SessionOptions) -> SessionOptions:
+    """Return the options with numbers required both ways."""
+    return replace(data, send_sequence=True, receive_sequence=True)
 
 
 class Sessions:
@@ -97,7 +106,7 @@ class Sessions:
         self._home = home
         self._pppd = pppd
         self._settings = settings
-        self._options = options
+        self._data = options
         self._grace_s = grace_s
         self._log = log
         self._on_notice = on_notice
@@ -126,11 +135,12 @@ class Sessions:
         is there (32 frames); without a channel it would go to the socket, where nobody reads.
         """
         ids = call.local_tunnel_id, call.local_session_id
-        self._plane.create_session(*ids, peer_session_id, self._options)
+        data = numbered(self._data) if call.sequencing else self._data
+        self._plane.create_session(*ids, peer_session_id, data)
         try:
             kernel = self._plane.session(*ids)
             kernel.channel()
-            text = render_options(self._settings, call, kernel.fileno())
+            text = render_options(self._settings, call, kernel.fileno(), data)
             options = self._home.write_options(call.session, text)
         except BaseException:
             self._plane.close_session(*ids)
@@ -141,11 +151,26 @@ class Sessions:
             on_line=lambda line: self._log_line(session, line),
             on_exit=lambda end: self._ended(session, end),
         )
-        session = Session(call, peer_session_id, pppd)
+        session = Session(call, peer_session_id, pppd, data)
         self._sessions[ids] = session
         # After what is due to be sent: the peer need not wait for our fork.
         self._loop.call_soon(self._start, session, options, kernel.fileno())
         return session
+
+    def reconfigure(
+        self, *, pppd: Path, settings: PppSettings, options: SessionOptions, grace_s: float
+    ) -> None:
+        """Open further sessions like this; those that are open stay as they are."""
+        self._pppd = pppd
+        self._settings = settings
+        self._data = options
+        self._grace_s = grace_s
+
+    def number(self, session: Session) -> None:
+        """Number a session's data both ways from now on (RFC 2661 §5.4); raises KernelError."""
+        session.data = numbered(session.data)
+        ids = session.local_tunnel_id, session.local_session_id
+        self._plane.configure_session(*ids, session.data)
 
     def end(self, session: Session) -> None:
         """End a session's PPP in order, by force when it takes longer than the grace time."""

@@ -17,7 +17,8 @@ def kinds_fit(draft: Draft) -> Iterator[Finding]:
     data = draft.document.data
     l2tp = data.get("l2tp") if isinstance(data, dict) else None
     listed = l2tp.get("lns") if isinstance(l2tp, dict) else None
-    services = [s.get("node") for s in listed or [] if isinstance(s, dict)]
+    listed = listed if isinstance(listed, list) else []
+    services = [s.get("node") for s in listed if isinstance(s, dict)]
     for i, tunnel in draft.tunnels.items():
         for key, name, kind in (("from", tunnel.from_, "lac"), ("to", tunnel.to, "lns")):
             if name in kinds and kinds[name] != kind:

@@ -82,7 +82,8 @@ def test_a_lac(load, tmp_path):
 def test_an_lns(load):
     config = load(LNS, "lns")
     assert config.tunnels == ()
-    assert config.lns.listen == Address("198.51.100.2", 1701)
+    (listen,) = config.listen
+    assert (listen.address, listen.answer_port) == (Address("198.51.100.2", 1701), 1701)
     assert str(config.lns.pool) == "10.64.0.0/24"
     assert config.lns.users["alice"].routes == ("2001:db8:a::/64",)
     assert config.endpoint.accepts_tunnels
@@ -170,10 +171,10 @@ routes = ["203.0.113.1/24"]
 
 def test_what_is_missing_is_told_at_its_table(problems):
     assert problems("[listen]\n[[user]]\n", "lns") == [
-        "config.toml:1: listen.address: is missing; it must be a string",
         "config.toml: ppp.local_ipv4: is missing; it must be a string",
         "config.toml: ppp.pool: is missing; it must be a string",
         "config.toml:2: user[1].name: is missing; it must be a string",
+        "config.toml:1: listen.address: is missing; it must be a string",
     ]
 
 
@@ -188,15 +189,41 @@ def test_a_route_that_would_swallow_the_tunnel(problems, route):
     assert "the tunnel would run through itself" in problem
 
 
-def test_two_tunnels_that_the_kernel_could_not_tell_apart(problems):
-    second = LAC.partition("\n")[2].replace('"lns"\nlocal', '"two"\nlocal')
-    (problem,) = problems(LAC + second, "lac")
-    assert problem.endswith("set local_port = 0")
+@pytest.mark.parametrize("port", [1701, 0])
+def test_two_tunnels_between_the_same_hosts(load, port):
+    second = LAC.partition("\n")[2].replace('"lns"\nlocal', f'"two"\nlocal_port = {port}\nlocal')
+    assert [tunnel.local.port for tunnel in load(LAC + second, "lac").tunnels] == [1701, port]
 
 
-def test_tunnels_from_free_ports_are_fine(load):
-    second = LAC.partition("\n")[2].replace('"lns"\nlocal', '"two"\nlocal_port = 0\nlocal')
-    assert [tunnel.local.port for tunnel in load(LAC + second, "lac").tunnels] == [1701, 0]
+def test_several_listeners(load):
+    text = LNS.replace("[listen]", "[[listen]]")
+    text += '[[listen]]\naddress = "2001:db8::2"\nport = 1702\nanswer_port = 0\n'
+    first, second = load(text, "lns").listen
+    assert (first.address.port, first.answer_port) == (1701, 1701)
+    assert (second.address, second.answer_port) == (Address("2001:db8::2", 1702), 0)
+
+
+def test_an_address_that_is_listened_at_twice(problems):
+    text = LNS.replace("[listen]", "[[listen]]") + '[[listen]]\naddress = "198.51.100.2"\n'
+    (problem,) = problems(text, "lns")
+    assert "listen[2].address: 198.51.100.2:1701 is listened at already" in problem
+
+
+def test_a_lac_may_listen_and_an_lns_dial(load):
+    tunnel = '[[tunnel]]\nname = "lns"\nlocal = "198.51.100.2"\npeer = "192.0.2.1"\n'
+    assert load(LNS + tunnel, "lns").tunnels[0].peer == Address("192.0.2.1", 1701)
+    config = load('[listen]\naddress = "192.0.2.1"\n', "lac")
+    assert config.endpoint.accepts_tunnels
+    assert not config.endpoint.accepts_calls
+
+
+@pytest.mark.parametrize(
+    ("role", "words"),
+    [("lac", "a LAC needs at least one"), ("lns", "an LNS needs at least one [[listen]]")],
+)
+def test_who_neither_listens_nor_dials_has_nothing_to_do(problems, role, words):
+    text = LNS.replace('[listen]\naddress = "198.51.100.2"\n', "") if role == "lns" else ""
+    assert any(words in problem for problem in problems(text, role))
 
 
 @pytest.mark.parametrize("mode", [0o644, 0o640, 0o604, 0o660])

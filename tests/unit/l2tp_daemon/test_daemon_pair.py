@@ -14,9 +14,9 @@ from l2tp.daemon import Daemon
 from l2tp.dataplane import MemoryDataPlane
 from l2tp.errors import KernelError
 from l2tp.kernel.udp import open_udp_socket
-from l2tp.lac import Lac
-from l2tp.lns import Lns
 from l2tp.ppp.home import PppHome
+from l2tp.serve import make_role
+from l2tp.toml_table import ConfigurationError
 
 DEADLINE_S = 60
 
@@ -55,6 +55,7 @@ class Plane(MemoryDataPlane):
         self.open_tunnels = {}
         self.null = os.open("/dev/null", os.O_RDWR)
         self.refuse_sessions = False
+        self.ports_are_shared = True
 
     def create_tunnel(self, udp_fd, local_tunnel_id, peer_tunnel_id, peer):
         super().create_tunnel(udp_fd, local_tunnel_id, peer_tunnel_id, peer)
@@ -76,6 +77,9 @@ class Plane(MemoryDataPlane):
 
     def session(self, local_tunnel_id, local_session_id):
         return Socket(self.null)
+
+    def shares_ports(self):
+        return self.ports_are_shared
 
     def has_tunnel(self, local_tunnel_id):
         return local_tunnel_id in self.open_tunnels
@@ -122,6 +126,7 @@ class Pair:
         self.pppd = {"lac": PPPD, "lns": PPPD}
         self.pool = "10.64.0.0/24"
         self.calls = 1
+        self.lac_text = self.lns_text = self.call_text = self.listen_text = ""
 
     def _end(self, role, text, listener=None):
         folder = self.folder / role
@@ -141,13 +146,9 @@ class Pair:
         home = PppHome(folder / "ppp")
         home.create(config.credentials.users)
 
-        def make_role(daemon):
-            if listener:
-                return Lns(daemon, config, config.lns, listener)
-            return Lac(daemon, config)
-
         plane = Plane()
-        return End(Daemon(config, home, make_role, plane), plane)
+        listeners = [listener] if listener else []
+        return End(Daemon(config, home, make_role, plane, listeners), plane)
 
     async def __aenter__(self):
         listener = open_udp_socket(("127.0.0.1", 0))
@@ -155,17 +156,19 @@ class Pair:
         ppp = "[ppp]\nipv6 = false\n"
         self.lns = self._end(
             "lns",
-            f'[listen]\naddress = "127.0.0.1"\nport = {port}\n{ppp}'
+            f'{self.lns_text}[listen]\naddress = "127.0.0.1"\nport = {port}\n'
+            f"{self.listen_text}{ppp}"
             f'local_ipv4 = "10.64.0.1"\npool = "{self.pool}"\n[[user]]\nname = "alice"\n',
             listener,
         )
         self.lac = self._end(
             "lac",
-            f'{ppp}[[tunnel]]\nname = "lns"\nlocal = "127.0.0.1"\nlocal_port = 0\n'
+            f'{self.lac_text}{ppp}[[tunnel]]\nname = "lns"\nlocal = "127.0.0.1"\nlocal_port = 0\n'
             f'peer = "127.0.0.1"\npeer_port = {port}\nsecret = "lns"\n'
-            + '[[tunnel.call]]\nuser = "alice"\n'
+            + f'[[tunnel.call]]\nuser = "alice"\n{self.call_text}'
             * self.calls,
         )
+        self.ends = (self.lac, self.lns)
         return self
 
     async def __aexit__(self, *error):
@@ -394,5 +397,208 @@ def test_an_lns_places_no_calls(pair):
         async with pair:
             with pytest.raises(RequestError, match="ask the LAC's control socket"):
                 await pair.lns.ask("call", user="alice")
+
+    run(scenario)
+
+
+def test_a_call_that_requires_numbers_is_numbered_at_both_ends(pair):
+    pair.call_text = "sequencing = true\n"
+
+    async def scenario():
+        async with pair:
+            await pair.lac.hear("SessionReady")
+            await pair.lns.hear("SessionReady")
+            for end in (pair.lac, pair.lns):
+                _, session = await end.only_session()
+                assert session["data"]["send_sequence"]
+                assert session["data"]["receive_sequence"]
+                (tunnel,) = end.plane._tunnels.values()
+                (kernel,) = tunnel.sessions.values()
+                assert (kernel.options.send_sequence, kernel.options.receive_sequence) == (1, 1)
+            (file,) = (pair.folder / "lac" / "ppp" / "sessions").iterdir()
+            assert {"pppol2tp_send_seq", "pppol2tp_recv_seq"} <= set(file.read_text().split())
+            await pair.lac.ask("call", sequencing=False)
+            await pair.lac.hear("SessionReady", 2)
+            tunnel = (await pair.lac.ask("status"))["tunnels"][0]
+            plain = tunnel["sessions"][1]
+            assert not plain["data"]["send_sequence"]
+
+    run(scenario)
+
+
+def test_an_lns_may_answer_from_a_port_of_its_own(pair):
+    pair.listen_text = "answer_port = 0\n"
+
+    async def scenario():
+        async with pair:
+            await pair.lac.hear("SessionReady")
+            await pair.lns.hear("SessionReady")
+            (moved,) = pair.lac.heard("PeerAddressChanged")
+            tunnel, _ = await pair.lac.only_session()
+            at_lns, _ = await pair.lns.only_session()
+            assert tunnel["peer"] == at_lns["local"] == moved["peer"] != moved["previous"]
+            (listening,) = (await pair.lns.ask("status"))["listening"]
+            assert moved["previous"] == listening
+            # The last words come from that port too: nothing else would reach the LAC's socket.
+            await pair.lns.ask("hangup", local_tunnel_id=at_lns["local_tunnel_id"])
+            assert (await pair.lac.hear("TunnelClosed"))["by_peer"]
+
+    run(scenario)
+
+
+def test_a_lost_call_is_placed_again_and_one_hung_up_is_not(pair):
+    pair.call_text = "redial = true\n"
+    pair.lac_text = "[redial]\nfirst_s = 0.1\n"
+
+    async def scenario():
+        async with pair:
+            await pair.lac.hear("SessionReady")
+            await pair.lns.hear("SessionReady")
+            tunnel, session = await pair.lns.only_session()
+            ids = {"local_tunnel_id": tunnel["local_tunnel_id"]}
+            await pair.lns.ask("hangup", **ids, local_session_id=session["local_session_id"])
+            await pair.lac.hear("SessionReady", 2)
+            assert [one["attempt"] for one in pair.lac.heard("RedialPlanned")] == [1]
+            # With its tunnel, the same: both are made anew.
+            await pair.lns.ask("hangup", **ids)
+            await pair.lac.hear("SessionReady", 3)
+            assert [one["attempt"] for one in pair.lac.heard("RedialPlanned")] == [1, 1]
+            open_tunnel = (await pair.lac.ask("status"))["tunnels"][-1]
+            await pair.lac.ask("hangup", local_tunnel_id=open_tunnel["local_tunnel_id"])
+            assert len(pair.lac.heard("RedialPlanned")) == 2
+
+    run(scenario)
+
+
+def test_redial_waits_longer_each_time_and_gives_up(pair):
+    pair.call_text = "redial = true\n"
+    pair.lac_text = "[redial]\nfirst_s = 0.1\nattempts = 2\n"
+    pair.pppd["lac"] = "#!/bin/sh\nexit 2\n"
+
+    async def scenario():
+        async with pair:
+            await pair.lac.hear("RedialGivenUp")
+            planned = pair.lac.heard("RedialPlanned")
+            assert [(one["attempt"], one["delay_s"]) for one in planned] == [(1, 0.1), (2, 0.2)]
+
+    run(scenario)
+
+
+def test_reload_changes_what_is_new_and_leaves_what_is_live(pair):
+    async def scenario():
+        async with pair:
+            await pair.lac.hear("SessionReady")
+            await pair.lns.hear("SessionReady")
+            before = [(await end.only_session())[1]["ppp"]["pid"] for end in (pair.lac, pair.lns)]
+            assert await pair.lac.ask("reload") == {"changed": [], "needs_restart": []}
+            secrets = pair.folder / "lac" / "secrets.toml"
+            secrets.write_text(SECRETS + 'bob = "b"\n')
+            config = pair.folder / "lac" / "config.toml"
+            config.write_text(
+                config.read_text().replace("[ppp]", "[ppp]\nmtu = 1400")
+                + '[[tunnel.call]]\nuser = "bob"\n'
+            )
+            changed = (await pair.lac.ask("reload"))["changed"]
+            assert changed == ["ppp", "credentials", "tunnels"]
+            await pair.lac.hear("SessionReady", 2)
+            (tunnel,) = (await pair.lac.ask("status"))["tunnels"]
+            assert [one["user"] for one in tunnel["sessions"]] == ["alice", "alice"]
+            assert '"bob" * "b" *' in (pair.folder / "lac/ppp/chap-secrets").read_text()
+            options = [f.read_text() for f in (pair.folder / "lac/ppp/sessions").iterdir()]
+            assert sorted("mtu 1400" in text for text in options) == [False, True]
+            assert 'name "bob"' in next(text for text in options if "mtu 1400" in text)
+            # Both daemons are this process; the LAC was the last to ask for the signal.
+            os.kill(os.getpid(), signal.SIGHUP)
+            await pair.lac.hear("Reloaded", 3)
+            after = [(await end.ask("status"))["tunnels"][0]["sessions"][0] for end in pair.ends]
+            assert [session["ppp"]["pid"] for session in after] == before
+
+    run(scenario)
+
+
+def test_a_reload_tells_every_mistake_and_changes_nothing(pair):
+    async def scenario():
+        async with pair:
+            await pair.lac.hear("SessionReady")
+            config = pair.folder / "lac" / "config.toml"
+            good = config.read_text()
+            config.write_text(
+                good.replace("[ppp]", "[ppp]\nmtu = 7").replace('"alice"', '"nobody"')
+            )
+            with pytest.raises(ConfigurationError) as caught:
+                await pair.lac.ask("reload")
+            assert [line.partition(": ")[2] for line in caught.value.problems] == [
+                "ppp.mtu: 7 is not from 128 to 16384",
+                'tunnel[1].call[1].user: there is no "nobody" in [users] of the secrets file',
+            ]
+            assert len(pair.lac.heard("ReloadFailed")[0]["problems"]) == 2
+            assert pair.lac.daemon.config.ppp.mtu == 1458
+            moved = good.replace("[ppp]", '[[listen]]\naddress = "127.0.0.1"\nport = 9\n[ppp]')
+            config.write_text(moved)
+            answer = await pair.lac.ask("reload")
+            assert answer["needs_restart"] == ["listen"]
+            assert not pair.lac.daemon.config.listen
+
+    run(scenario)
+
+
+TWO = """[[tunnel]]
+name = "two"
+local = "127.0.0.1"
+local_port = {port}
+peer = "127.0.0.1"
+peer_port = {peer}
+secret = "lns"
+"""
+
+
+def add_tunnel(pair, tunnel):
+    """Configure a second tunnel between the very same addresses and ports as an open one."""
+    port, peer = (tunnel[end].rpartition(":")[2] for end in ("local", "peer"))
+    config = pair.folder / "lac" / "config.toml"
+    config.write_text(config.read_text() + TWO.format(port=port, peer=peer))
+
+
+def test_two_tunnels_with_the_same_ports(pair):
+    async def scenario():
+        async with pair:
+            await pair.lac.hear("SessionReady")
+            first, _ = await pair.lac.only_session()
+            add_tunnel(pair, first)
+            await pair.lac.ask("reload")
+            await pair.lac.hear("TunnelEstablished", 2)
+            await pair.lac.ask("call", tunnel="two", user="alice")
+            await pair.lac.hear("SessionReady", 2)
+            one, two = (await pair.lac.ask("status"))["tunnels"]
+            assert [one["name"], two["name"]] == ["lns", "two"]
+            assert (one["local"], one["peer"]) == (two["local"], two["peer"])
+            # Either socket may get what is for the other: both control connections end in order.
+            await pair.lac.ask("hangup", local_tunnel_id=one["local_tunnel_id"])
+            await pair.lac.ask("hangup", local_tunnel_id=two["local_tunnel_id"])
+            await pair.lns.hear("TunnelClosed", 2)
+
+    run(scenario)
+
+
+def test_a_kernel_that_cannot_tell_them_apart_is_named(pair):
+    async def scenario():
+        async with pair:
+            await pair.lac.hear("SessionReady")
+            first, _ = await pair.lac.only_session()
+            add_tunnel(pair, first)
+            pair.lac.plane.ports_are_shared = False
+            await pair.lac.ask("reload")
+            (failed,) = pair.lac.heard("DialFailed")
+            assert "cannot tell their data apart" in failed["cause"]
+            assert failed["cause"].endswith('Set local_port = 0 in the [[tunnel]] named "two"')
+            # As the answerer it helps itself: RFC 2661 lets it answer from another port.
+            pair.lac.plane.ports_are_shared = True
+            pair.lns.plane.ports_are_shared = False
+            with pytest.raises(RequestError, match="no call configured"):
+                await pair.lac.ask("call", tunnel="two")
+            await pair.lac.ask("call", tunnel="two", user="alice")
+            await pair.lac.hear("SessionReady", 2)
+            one, two = (await pair.lac.ask("status"))["tunnels"]
+            assert (one["local"], one["peer"] != two["peer"]) == (two["local"], True)
 
     run(scenario)

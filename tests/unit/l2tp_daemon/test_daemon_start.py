@@ -34,7 +34,7 @@ def test_wrong_input(order, tmp_path, capsys):
     assert main(["lns", *option] if order == "role first" else [*option, "lns"]) == 2
     lines = capsys.readouterr().err.splitlines()
     assert any("colour: is not a setting" in line for line in lines)
-    assert any("listen.address: is missing" in line for line in lines)
+    assert any("ppp.pool: is missing" in line for line in lines)
     assert all(line.startswith(str(tmp_path)) for line in lines)
 
 

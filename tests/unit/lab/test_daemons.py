@@ -39,7 +39,8 @@ def test_the_default_is_read_by_both_daemons(tmp_path: Path) -> None:
     assert call.addresses == ("2001:db8:a::1/64",)
     lns = configs["lns"].lns
     assert lns is not None
-    assert str(lns.listen) == "198.51.100.2:1701"
+    (listen,) = configs["lns"].listen
+    assert str(listen.address) == "198.51.100.2:1701"
     assert (str(lns.local_ipv4), str(lns.pool)) == ("10.64.0.1", "10.64.0.0/24")
     assert lns.users["alice"].routes == ("2001:db8:a::/64",)
     assert configs["lns"].ppp.mtu == configs["lns"].ppp.mru == 1458
