@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from textwrap import dedent
 
 import pytest
 
@@ -54,14 +55,16 @@ def test_skips():
 def far(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch):
     """Run far tests through the plugin, with a pytest of their own in another process."""
 
-    def run(tests: str, far: list[str] | None = None, **environment: str) -> pytest.RunResult:
+    def run(
+        tests: str, far: list[str] | None = None, maxfail: int = 0, **environment: str
+    ) -> pytest.RunResult:
         monkeypatch.delenv("CI", raising=False)
         for name, value in environment.items():
             monkeypatch.setenv(name, value)
         monkeypatch.setenv("PYTHONPATH", str(PROJECT))
         pytester.makeconftest(_CONFTEST.format(far=far))
-        pytester.makepyfile(test_far=tests)
-        return pytester.runpytest_subprocess("-p", "no:cacheprovider")
+        pytester.makepyfile(test_far=dedent(tests))
+        return pytester.runpytest_subprocess("-p", "no:cacheprovider", f"--maxfail={maxfail}")
 
     return run
 
@@ -109,3 +112,27 @@ def test_wrong_usage_of_the_far_pytest_is_no_skip() -> None:
         far, cwd=PROJECT, input="no/such/test.py", capture_output=True, text=True, check=False
     )
     assert done.returncode == 1
+
+
+def test_when_nobody_reads_on_the_far_side_tears_down_and_ends(far, pytester) -> None:
+    marks = """
+        import pathlib, pytest
+        pytestmark = pytest.mark.kernel
+
+        @pytest.fixture(scope="module", autouse=True)
+        def made():
+            yield
+            pathlib.Path("torn-down").touch()
+
+        def test_fails():
+            assert False
+
+        @pytest.mark.parametrize("number", range(50))
+        def test_after_it(number):
+            import time
+            time.sleep(0.05)
+            pathlib.Path(f"ran-{number}").touch()
+    """
+    far(marks, maxfail=1)
+    assert (pytester.path / "torn-down").exists()
+    assert not (pytester.path / "ran-49").exists()

@@ -27,6 +27,8 @@ from lab.sudo import ask_for_root
 #: Set inside the place: there the tests are simply run.
 INSIDE = "L2TP_LAB_INSIDE"
 _CANNOT_RUN = 4
+#: How long the test that is running when we stop may take to come to its end.
+_PATIENCE_S = 30.0
 
 #: Builds the command line of the far pytest, which reads the tests' node ids from its input.
 Command = Callable[[pytest.Config], list[str]]
@@ -193,6 +195,12 @@ class FarRun:
 
     def stop(self) -> None:
         """End the far pytest if it still runs."""
-        if self._process.poll() is None:
+        # Where sudo stands between, no signal of ours reaches it. But it ends, with its fixtures
+        # torn down, as soon as it finds that nobody reads its reports any more.
+        if self._process.stdout:
+            self._process.stdout.close()
+        try:
+            self._process.wait(_PATIENCE_S)
+        except subprocess.TimeoutExpired:
             self._process.terminate()
-        self._process.communicate()
+            self._process.wait()

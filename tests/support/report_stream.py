@@ -44,7 +44,10 @@ class _Stream:
             self._write({"broken": report.nodeid, "why": str(report.longrepr)})
 
     def _write(self, row: dict[str, Any]) -> None:
-        print(json.dumps(row), file=self.file, flush=True)
+        try:
+            print(json.dumps(row), file=self.file, flush=True)
+        except BrokenPipeError:
+            pytest.exit("nobody reads the reports any more")
 
 
 def pytest_configure(config: pytest.Config) -> None:
