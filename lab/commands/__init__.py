@@ -75,20 +75,43 @@ COMMANDS = {
         files_out=("output",),
         starts=False,
     ),
-    "status": Command("status", Where.PLACE, "tunnels and sessions", starts=False),
+    "status": Command(
+        "status",
+        Where.PLACE,
+        "tunnels and sessions",
+        "Draws the topology with its tunnels in it, and lists tunnels and sessions: ids, states, "
+        "ppp interfaces, addresses, packets.",
+        starts=False,
+    ),
     "trace": Command(
         "trace",
         Where.PLACE,
         "what the driver does, per tunnel and session, live",
+        "Shows what the driver's receive hook did with the packets of each tunnel and session, "
+        "again and again until Ctrl-C or --count.",
         terminal=True,
         starts=False,
     ),
-    "call": Command("call", Where.PLACE, "dial a session", starts=False),
-    "hangup": Command("hangup", Where.PLACE, "end a session or a tunnel", starts=False),
+    "call": Command(
+        "call",
+        Where.PLACE,
+        "dial a session",
+        "Has a LAC dial a session, and its tunnel where there is none; ends when PPP runs on it.",
+        starts=False,
+    ),
+    "hangup": Command(
+        "hangup",
+        Where.PLACE,
+        "end a session or a tunnel",
+        "Ends one session (l2tp-lab hangup lac 15345/41425), or a tunnel with all its sessions "
+        "(l2tp-lab hangup lac 15345).",
+        starts=False,
+    ),
     "shell": Command(
         "shell",
         Where.PLACE,
         "a shell (or one command) in a node, or beside the lab",
+        "For example: l2tp-lab shell lac -- ping 203.0.113.2",
         terminal=True,
         reads_input=True,
     ),
@@ -96,11 +119,35 @@ COMMANDS = {
         "down",
         Where.PLACE,
         "remove the lab, and nothing else",
+        "Removes what the lab's own ledger says was made, also after a crash or a reboot. Where "
+        "there is nothing to remove it does nothing.",
         starts=False,
         is_done_without_a_machine=True,
     ),
-    "doctor": Command("doctor", Where.BOX, "what this box can do, each “no” with its cure"),
-    "setup": Command("setup", Where.BOX, "install what the doctor misses"),
-    "appliance": Command("appliance", Where.BOX, "build, start, stop, export, … the appliance"),
-    "bench": Command("bench", Where.BOX, "measure the figures, with their conditions"),
+    "doctor": Command(
+        "doctor",
+        Where.BOX,
+        "what this box can do, each “no” with its cure",
+        "Asks this box for all that a lab needs, and says where a lab would run. It changes "
+        "nothing.",
+    ),
+    "setup": Command(
+        "setup",
+        Where.BOX,
+        "install what the doctor misses",
+        "Installs and loads what a lab needs at its place, and nothing else; up does it by itself.",
+    ),
+    "appliance": Command(
+        "appliance",
+        Where.BOX,
+        "build, start, stop, export, … the appliance",
+        "The appliance is a stock Debian kernel in QEMU, for boxes whose own kernel cannot run a "
+        "lab. up builds and starts it by itself.",
+    ),
+    "bench": Command(
+        "bench",
+        Where.BOX,
+        "measure the figures, with their conditions",
+        "Brings a lab of its own up and down in an appliance, and prints medians beside goals.",
+    ),
 }

@@ -5,6 +5,14 @@ from __future__ import annotations
 import argparse
 
 from lab.console import Console
+from lab.doctor.model import Need
+
+#: What the table means for whoever wants a lab: a “no” need not be cured by hand.
+_NEXT = {
+    Need.HERE: "make lab, or l2tp-lab up, installs the programs that are missing for a lab here.",
+    Need.APPLIANCE: "make lab, or l2tp-lab up, installs the programs that are missing for the "
+    "appliance,\nwhich brings its own kernel; the other cures are for --place here.",
+}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -26,6 +34,6 @@ def run(args: argparse.Namespace, console: Console) -> int:
     if args.json:
         print(as_json(findings, choice.need.value, choice.reason))
     else:
-        verdict = f"place: {choice.need.value} ({choice.reason})"
+        verdict = f"place: {choice.need.value} ({choice.reason})\n{_NEXT[choice.need]}"
         print("\n".join(as_text(findings, verdict)))
     return 0
