@@ -8,12 +8,12 @@ from __future__ import annotations
 import os
 import platform
 import shlex
-import shutil
 import subprocess
 from functools import cache
 from pathlib import Path
 
 from lab.doctor.model import Finding, no, unknown, yes
+from lab.doctor.programs import find_program
 from lab.sudo import l2tp_lab, may_become_root
 
 _TRACEFS = (Path("/sys/kernel/tracing"), Path("/sys/kernel/debug/tracing"))
@@ -89,13 +89,15 @@ def netem() -> Finding:
 
 
 def _try(command: list[str], what: str, cure: str) -> Finding:
-    needed = ["unshare", *command[:1]]
-    for program in needed:
-        if not shutil.which(program):
-            return unknown(f"no {program} to try with", "apt install util-linux iproute2")
-    isolate = ["unshare", "--net"] if os.geteuid() == 0 else ["unshare", "--map-root-user", "--net"]
+    words = ["unshare", "--net", *([] if os.geteuid() == 0 else ["--map-root-user"]), "--"]
+    line = []
+    for part in (words, command or ["true"]):
+        path = find_program(part[0])
+        if path is None:
+            return unknown(f"no {part[0]} to try with", "apt install util-linux iproute2")
+        line += [path, *part[1:]]
     done = subprocess.run(
-        [*isolate, "--", *(command or ["true"])],
+        line,
         capture_output=True,
         text=True,
         timeout=60,

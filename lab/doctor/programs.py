@@ -8,7 +8,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from lab.doctor.model import Finding, no, unknown, yes
+from lab.doctor.model import Answer, Finding, no, unknown, yes
 from lab.interpreters import DEBIAN_PYTHON, environment
 
 _PPPD_PLUGINS = ("/usr/lib/pppd", "/usr/lib/x86_64-linux-gnu/pppd", "/usr/lib64/pppd")
@@ -67,6 +67,8 @@ def bcc() -> Finding:
 
 def fentry_on_modules() -> Finding:
     """Ask the probes whether bcc and the kernel can attach fentry to a module's function."""
+    if (found := bcc()).answer is Answer.NO:
+        return unknown("bcc is not there to ask", found.cure)
     done = subprocess.run(
         [DEBIAN_PYTHON, "-m", "probes", "features", "--json"],
         capture_output=True,
@@ -79,7 +81,7 @@ def fentry_on_modules() -> Finding:
         features = {row["name"]: row for row in json.loads(done.stdout)["features"]}
         row = features["fentry_on_modules"]
     except (ValueError, KeyError, TypeError):
-        return unknown("the probes could not be asked", "python3 -m probes features")
+        return unknown("the probes could not be asked", f"{DEBIAN_PYTHON} -m probes features")
     if row["available"]:
         return yes(row.get("detail") or "proved by attaching")
     return no(row.get("reason", ""), row.get("cure") or "kprobes are used instead")

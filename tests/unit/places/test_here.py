@@ -1,0 +1,70 @@
+"""The place “here” for an ordinary user: chosen like for root, and run again through sudo."""
+
+from __future__ import annotations
+
+import argparse
+import io
+import json
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from lab.console import Console
+from lab.errors import CannotRun
+from lab.places import choose, here
+
+
+@pytest.fixture
+def user(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An ordinary user on a box whose kernel has everything."""
+    monkeypatch.delenv(choose.INSIDE, raising=False)
+    monkeypatch.delenv(choose.SAID, raising=False)
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    monkeypatch.setattr(choose, "missing", lambda need, *, installable: [])
+
+
+def prepared(*_: object) -> None:
+    raise AssertionError("the box is root's to prepare")
+
+
+def test_the_choice_is_said_once_and_preparing_is_left_to_root(
+    user: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(choose, "prepare_box", prepared)
+    said = io.StringIO()
+    args = argparse.Namespace(lab="lab")
+    assert choose.choose(args, Console(said), starts=True) is None
+    assert said.getvalue() == "place: here (this kernel has all that a lab needs)\n"
+    monkeypatch.setenv(choose.SAID, "1")
+    choose.choose(args, Console(said), starts=True)
+    assert said.getvalue().count("\n") == 1
+
+
+def test_the_command_line_runs_again_here_with_its_own_place_kept(
+    user: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    sudo = tmp_path / "sudo"
+    words = "import json, sys; print(json.dumps(sys.argv[1:]))"
+    # Asked whether it needs a password (-n), it does not.
+    sudo.write_text(f"#!/bin/sh\n[ $1 = -n ] || {sys.executable} -c '{words}' \"$@\"\nexit $CODE\n")
+    sudo.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    monkeypatch.setenv("CODE", "0")
+    for place, line in (
+        (None, ["--place", "here", "status", "--json"]),
+        ("here", ["status", "--json"]),
+    ):
+        assert here.as_root(argparse.Namespace(place=place), ["status", "--json"]) == 0
+        ran = json.loads(capfd.readouterr().out)
+        assert ran[ran.index("lab") + 1 :] == line
+        assert f"{choose.SAID}=1" in ran
+
+
+def test_nobody_to_ask_is_code_4_and_names_the_way_without_root(
+    user: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(CannotRun, match=r"l2tp-lab up\. Without root, in QEMU: .*appliance"):
+        here.as_root(argparse.Namespace(), ["up"])
