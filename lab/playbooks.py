@@ -73,7 +73,7 @@ def run_playbook(
             playbook=str(PLAYBOOKS / f"{name}.yml"),
             inventory=_INVENTORY,
             extravars=dict(variables),
-            envvars=_environment(),
+            envvars=_environment(private),
             event_handler=handle,
             quiet=True,
         )
@@ -90,13 +90,16 @@ def _task_ended(data: dict[str, Any], state: str) -> TaskEnded:
     return TaskEnded(data["task"], state, message, float(data.get("duration", 0.0)))
 
 
-def _environment() -> dict[str, str]:
+def _environment(private: str) -> dict[str, str]:
     # ansible-playbook lives beside this interpreter, which need not be on PATH; and Ansible
     # refuses to start in a locale that is not UTF-8, which a fresh box often has.
     return {
         "PATH": f"{Path(sys.executable).parent}:{os.environ.get('PATH', os.defpath)}",
         "LC_ALL": "C.UTF-8",
         "ANSIBLE_NOCOLOR": "1",
+        # Its files are ours to remove: by default they stay in ~/.ansible.
+        "ANSIBLE_HOME": f"{private}/home",
+        "ANSIBLE_REMOTE_TMP": f"{private}/tmp",
     }
 
 
