@@ -259,10 +259,21 @@ class Calls:
 
     def receive_invalid(self, session_id: int, error: MessageError, now: float) -> bool:
         """Take a message of a session that could not be decoded: the session ends (§7.1)."""
-        closure = Closure(error.result, f"invalid message: {error}")
+        assigned = error.fields.get("assigned_session_id")
         session = self.sessions.get(session_id)
+        if error.message_type == MessageType.CDN:
+            # It wants the session's end all the same, and a CDN is not answered with one.
+            if session is None and not session_id and isinstance(assigned, int):
+                session = self._by_peer_id.get(assigned)
+            if session is None:
+                return False
+            said = error.fields.get("result_code")
+            result = said if isinstance(said, ResultCode) else None
+            cause = f"the peer hung up with an invalid CDN: {error}"
+            session.step(SessionInput.CDN, closure=Closure(result, cause, by_peer=True))
+            return True
+        closure = Closure(error.result, f"invalid message: {error}")
         if session is None:
-            assigned = error.fields.get("assigned_session_id")
             if session_id or error.message_type not in _ANSWERERS or not isinstance(assigned, int):
                 return False
             # A request that we cannot read is still refused by name (§7.1).

@@ -56,12 +56,13 @@ class Transmission(NamedTuple, Generic[S]):
 
 
 class _Queued(Generic[S]):
-    __slots__ = ("count", "item", "sent_at")
+    __slots__ = ("count", "first_sent_at", "item", "sent_at")
 
     def __init__(self, item: S) -> None:
         self.item = item
         self.count = 0
         self.sent_at = 0.0
+        self.first_sent_at = 0.0
 
 
 class Channel(Generic[S, R]):
@@ -122,6 +123,11 @@ class Channel(Generic[S, R]):
         return max(self._queue[0].count - 1, 0) if self._sent else 0
 
     @property
+    def unacknowledged_since(self) -> float | None:
+        """When the oldest unacknowledged message left for the first time; None without one."""
+        return self._queue[0].first_sent_at if self._sent and not self._stopped else None
+
+    @property
     def is_quiet(self) -> bool:
         """Whether nothing is queued or awaits an acknowledgement."""
         return self._stopped or not self._queue
@@ -149,6 +155,11 @@ class Channel(Generic[S, R]):
         """Send nothing but acknowledgements from now on: the peer closed, or is gone."""
         self.drop_unsent()
         self._stopped = True
+
+    def give_up(self) -> None:
+        """Take the peer for dead."""
+        self.is_dead = True
+        self.stop_sending()
 
     def receive(self, ns: int, nr: int, item: R | None, now: float) -> Verdict:
         """Take one received header and, unless it was a ZLB, its message.
@@ -200,6 +211,8 @@ class Channel(Generic[S, R]):
             while self._in_flight < limit:
                 queued = self._queue[self._in_flight]
                 ns = (self._base + self._in_flight) & _MASK
+                if not queued.count:
+                    queued.first_sent_at = now
                 queued.count += 1
                 queued.sent_at = now
                 self._in_flight += 1
@@ -229,8 +242,7 @@ class Channel(Generic[S, R]):
         if now < head.sent_at + self._timers.timeout_s(head.count):
             return
         if head.count > self._timers.maximum_retransmissions:
-            self.is_dead = True
-            self.stop_sending()
+            self.give_up()
             return
         # Half the window becomes the threshold, and one message at a time goes again (appendix A).
         self._threshold = max(min(self._window, self._peer_window) // 2, 1)

@@ -265,6 +265,14 @@ class _Decoder:
         return self._plan.cls(**fields)
 
 
+def peek_host_name(body: bytes) -> str | None:
+    """The Host Name of a SCCRQ, which tells whose secret reveals the rest (it is never hidden)."""
+    for raw in split_avps(body)[0]:
+        if raw.type == AvpType.HOST_NAME and not raw.vendor_id:
+            return raw.value.decode("utf-8", "backslashreplace")
+    return None
+
+
 def peek_message_type(body: bytes) -> int | None:
     """The message type of a body without decoding it; None for a ZLB or what has none first."""
     try:

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import random as random_module
 from collections import Counter, deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 from l2tp.call_transitions import SessionInput, SessionState
 from l2tp.calls import choose_id
 from l2tp.causes import Closure
-from l2tp.codec import decode_message, encode_message, peek_message_type
+from l2tp.codec import decode_message, encode_message, peek_host_name, peek_message_type
 from l2tp.constants import MessageType
 from l2tp.deadlines import Deadlines
 from l2tp.errors import (
@@ -26,7 +26,7 @@ from l2tp.errors import (
     ResultCode,
 )
 from l2tp.events import DatagramDropped, DropReason, Event, TunnelClosed, TunnelEstablished
-from l2tp.greeting import check_config
+from l2tp.greeting import Tie, check_config, settle_tie
 from l2tp.header import CONTROL_HEADER_SIZE, ControlHeader, DataHeader, decode_header
 from l2tp.limits import Census, Throttle, network_of
 from l2tp.messages import OCCN, SLI, WEN, ControlMessage
@@ -46,6 +46,8 @@ __all__ = [
     "EndpointConfig",
     "ResultCode",
 ]
+
+_REQUEST_FIELDS = ("assigned_tunnel_id", "tie_breaker")
 
 
 class Endpoint:
@@ -74,6 +76,8 @@ class Endpoint:
         self._tunnels: dict[int, Tunnel] = {}
         self._census = Census()
         self._throttle = Throttle()
+        # Those whose SCCRQ is not answered yet.
+        self._asking: dict[int, Tunnel] = {}
         self._by_peer: dict[tuple[Address, int], Tunnel] = {}
         self._events: deque[Event] = deque()
         self._datagrams: list[Datagram] = []
@@ -414,11 +418,13 @@ class Endpoint:
         except MessageError as error:
             transport.report_received(_name(error.message_type), None, header)
             is_used = tunnel.receive_invalid(error, header.session_id, now)
+            fault = f"nobody to answer {error}"
         else:
             transport.report_received(message.name, message, header)
             is_used = tunnel.receive(message, header.session_id, now)
+            fault = "it may have ended already"
         if not is_used:
-            cause = f"no session {header.session_id} here, it may have ended already"
+            cause = f"no session {header.session_id} here: {fault}"
             transport.drop(tunnel.peer, DropReason.UNKNOWN_SESSION, cause, "§7.4")
 
     def _tunnel_of_request(
@@ -435,19 +441,23 @@ class Endpoint:
             cause = "tunnel id 0 on what is neither SCCRQ nor StopCCN"
             self._drop(local_tunnel_id, source, DropReason.NOT_A_REQUEST, cause, "§3.1")
             return None
+        secret = self.config.secret_for(peek_host_name(body) or "")
+        fields: Mapping[str, object]
         try:
-            fields: object = getattr(decode_message(body), "assigned_tunnel_id", None)
+            message = decode_message(body, secret=secret)
+            fields = {name: getattr(message, name, None) for name in _REQUEST_FIELDS}
         except MessageError as error:
-            fields = error.fields.get("assigned_tunnel_id")
-        if not isinstance(fields, int):
+            fields = error.fields
+        assigned, theirs = (fields.get(name) for name in _REQUEST_FIELDS)
+        if not isinstance(assigned, int):
             cause = "no usable Assigned Tunnel ID, so nobody to answer"
             self._drop(local_tunnel_id, source, DropReason.MALFORMED_REQUEST, cause, "§6.1")
             return None
-        known = self._by_peer.get((source, fields))
+        known = self._by_peer.get((source, assigned))
         if known is not None:
             return known
         if kind == MessageType.StopCCN:
-            cause = f"no tunnel with {source} whose id there is {fields}"
+            cause = f"no tunnel with {source} whose id there is {assigned}"
             self._drop(local_tunnel_id, source, DropReason.UNKNOWN_TUNNEL, cause, "§5.7")
             return None
         if header.ns or header.nr:
@@ -458,9 +468,37 @@ class Endpoint:
         if refusal is not None:
             self._drop(local_tunnel_id, source, refusal.reason, refusal.cause, "§7.2.1")
             return None
-        tunnel = self._add_tunnel(source, now, initiated=False, secret=self.config.secret)
-        self._by_peer[source, fields] = tunnel
+        lost, is_beaten = self._settle_ties(source, theirs if isinstance(theirs, bytes) else None)
+        if is_beaten:
+            for rival in lost:
+                self._lose_tie(rival, None, now)
+            cause = "we asked for a tunnel at the same moment, and its Tie Breaker is not lower"
+            self._drop(local_tunnel_id, source, DropReason.LOST_TIE, cause, "§4.4.3")
+            return None
+        tunnel = self._add_tunnel(source, now, initiated=False, secret=secret)
+        self._by_peer[source, assigned] = tunnel
+        for rival in lost:
+            self._lose_tie(rival, tunnel.local_tunnel_id, now)
         return tunnel
+
+    def _settle_ties(self, source: Address, theirs: bytes | None) -> tuple[list[Tunnel], bool]:
+        """Our tunnels that end because the peer asks for one too, and whether its own may not be.
+
+        A peer may ask from another port than the one where it listens, so its host tells.
+        """
+        if not self.config.accepts_tunnels:
+            return [], False
+        ties = [
+            (tunnel, settle_tie(tunnel.tie_breaker, theirs))
+            for tunnel in self._asking.values()
+            if tunnel.peer.host == source.host
+        ]
+        lost = [tunnel for tunnel, tie in ties if tie in (Tie.LOST, Tie.DRAWN)]
+        return lost, any(tie in (Tie.WON, Tie.DRAWN) for _, tie in ties)
+
+    def _lose_tie(self, tunnel: Tunnel, winner: int | None, now: float) -> None:
+        tunnel.lose_tie(winner, now)
+        self._settle(tunnel, now)
 
     def _add_tunnel(
         self, peer: Address, now: float, *, initiated: bool, secret: bytes | None
@@ -484,10 +522,14 @@ class Endpoint:
         )
         self._tunnels[tunnel.local_tunnel_id] = tunnel
         self._census.add(tunnel.local_tunnel_id, peer.host, half_open=not initiated)
+        if initiated:
+            self._asking[tunnel.local_tunnel_id] = tunnel
         return tunnel
 
     def _settle(self, tunnel: Tunnel, now: float) -> None:
         """Collect what the tunnel has to send, arm its deadline, or bury it."""
+        if tunnel.state is not TunnelState.WAIT_CTL_REPLY:
+            self._asking.pop(tunnel.local_tunnel_id, None)
         if tunnel.is_released:
             self._release(tunnel)
             return

@@ -25,6 +25,7 @@ class DropReason(StrEnum):
     TOO_MANY_TUNNELS = "too-many-tunnels"
     TOO_MANY_HALF_OPEN = "too-many-half-open-tunnels"
     TOO_MANY_MESSAGES = "too-many-messages"
+    LOST_TIE = "lost-tie"
     DUPLICATE = "duplicate"
     OUTSIDE_WINDOW = "outside-window"
     UNSENT_ACKNOWLEDGED = "unsent-acknowledged"
@@ -77,7 +78,8 @@ class TunnelClosed:
     `result_code` is the StopCCN's (None when none was sent or received, as with a dead peer),
     `cause` one paragraph for people. Keep the tunnel's socket until TunnelReleased: the StopCCN
     must still be sent or acknowledged (RFC 2661 §5.7). It also reports a tunnel that never came
-    to be, such as a refused SCCRQ.
+    to be, such as a refused SCCRQ. `superseded_by` is the peer's tunnel to which this one lost the
+    tie breaker (RFC 2661 §4.4.3): calls that waited for this one can be placed in that one.
     """
 
     local_tunnel_id: int
@@ -89,6 +91,7 @@ class TunnelClosed:
     message: str
     cause: str
     by_peer: bool
+    superseded_by: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

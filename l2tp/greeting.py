@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from enum import Enum, auto
 from typing import Any
 
+from l2tp.avp import AVP_TABLE
 from l2tp.codec import encode_message
 from l2tp.constants import PROTOCOL_VERSION, StopResult
-from l2tp.errors import ResultCode
+from l2tp.errors import LocalProtocolError, ResultCode
 from l2tp.messages import OUR_VERSION, SCCRP, SCCRQ, Greeting
 from l2tp.parameters import EndpointConfig
 
@@ -54,8 +56,30 @@ def make_sccrp(
 
 
 def check_config(config: EndpointConfig) -> None:
-    """Raise LocalProtocolError where the configuration fits into no SCCRQ."""
+    """Raise LocalProtocolError where the configuration fits into no SCCRQ, or hides too much."""
     encode_message(make_sccrq(config, 1, None))
+    for avp_type in config.hidden_avps:
+        hideable = [rule for rule in AVP_TABLE if rule.type == avp_type and rule.may_hide]
+        if not hideable:
+            raise LocalProtocolError(f"AVP {avp_type} is none that may be hidden", section="§4.4")
+
+
+class Tie(Enum):
+    """How two SCCRQs that crossed are settled; NONE lets both tunnels be (§4.4.3)."""
+
+    NONE = auto()
+    WON = auto()
+    LOST = auto()
+    DRAWN = auto()
+
+
+def settle_tie(ours: bytes | None, theirs: bytes | None) -> Tie:
+    """Compare the Tie Breakers of both ends: the lower one wins, and any wins against none."""
+    if ours is None or theirs is None:
+        return Tie.NONE if ours == theirs else Tie.LOST if ours is None else Tie.WON
+    if ours == theirs:
+        return Tie.DRAWN
+    return Tie.WON if ours < theirs else Tie.LOST
 
 
 def judge_version(message: Greeting) -> ResultCode | None:

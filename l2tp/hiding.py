@@ -104,47 +104,38 @@ class Hider:
 class Authentication:
     """Both directions of one tunnel's authentication; without a secret it asks nothing (§5.1.1)."""
 
-    __slots__ = ("_random", "_secret", "challenge")
+    __slots__ = ("challenge", "secret")
 
-    def __init__(self, secret: bytes | None, random: Random) -> None:
-        self._random = random
-        self._secret: bytes | None = None
+    def __init__(self, secret: bytes | None, random: Random, *, challenges: bool) -> None:
+        self.secret = secret
+        """What both ends share, for challenges and for hidden AVPs."""
         self.challenge: bytes | None = None
         """What we challenge the peer with; None when we do not."""
-        self.set_secret(secret)
-
-    @property
-    def secret(self) -> bytes | None:
-        """What both ends share, for challenges and for hidden AVPs."""
-        return self._secret
+        if secret is not None and challenges:
+            self.challenge = random.randbytes(CHALLENGE_SIZE)
 
     @property
     def is_required(self) -> bool:
         """Whether the peer must prove that it knows the secret."""
-        return self._secret is not None
-
-    def set_secret(self, secret: bytes | None) -> None:
-        """Adopt the secret for this peer, before anything was sent."""
-        self._secret = secret
-        self.challenge = None if secret is None else self._random.randbytes(CHALLENGE_SIZE)
+        return self.challenge is not None
 
     def respond(self, kind: MessageType, challenge: bytes | None) -> bytes | None:
         """Our Challenge Response for a message of this type; None when it needs none."""
-        if challenge is None or self._secret is None:
+        if challenge is None or self.secret is None:
             return None
-        return challenge_response(kind, self._secret, challenge)
+        return challenge_response(kind, self.secret, challenge)
 
     def find_fault(
         self, kind: MessageType, *, response: bytes | None, challenge: bytes | None = None
     ) -> str | None:
         """What is wrong with the peer's part in a message of this type; None when all is well."""
-        if challenge is not None and self._secret is None:
+        if challenge is not None and self.secret is None:
             return "the peer asks for tunnel authentication, and no secret is configured for it"
-        if kind is MessageType.SCCRQ or self._secret is None or self.challenge is None:
+        if kind is MessageType.SCCRQ or self.secret is None or self.challenge is None:
             return None
         # A Challenge MUST be answered in the next message (§4.4.3).
         if response is None:
             return "no Challenge Response: the peer has no secret configured for us"
-        if not is_response_right(response, kind, self._secret, self.challenge):
+        if not is_response_right(response, kind, self.secret, self.challenge):
             return "the Challenge Response is wrong: the two ends have different secrets"
         return None

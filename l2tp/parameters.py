@@ -4,11 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from l2tp.access_line import AccessLine
-from l2tp.constants import MAXIMUM_ID, Bearer, Framing
+from l2tp.constants import MAXIMUM_ID, AvpType, Bearer, Framing
 from l2tp.limits import Limits
+
+WORTH_HIDING: Final[frozenset[int]] = frozenset(
+    {
+        AvpType.CALLED_NUMBER,
+        AvpType.CALLING_NUMBER,
+        AvpType.SUB_ADDRESS,
+        AvpType.PRIVATE_GROUP_ID,
+        AvpType.PROXY_AUTHEN_NAME,
+        AvpType.PROXY_AUTHEN_CHALLENGE,
+        AvpType.PROXY_AUTHEN_ID,
+        AvpType.PROXY_AUTHEN_RESPONSE,
+    }
+)
+"""The AVPs that say who calls, and what proves it."""
 
 
 class Address(NamedTuple):
@@ -75,8 +89,16 @@ class EndpointConfig:
     the peer's host name, for tunnels that the peer opens. The retransmission cap should be 8 s or
     more (§5.8); `acknowledgement_delay_s` of 0 acknowledges at once. `retention_s` of None keeps
     a closed tunnel for one full retransmission cycle (§5.7). `hello_interval_s` of 0 sends no
-    HELLO (§5.5). `accepts_calls` is an LNS's (ICRQ), `accepts_outgoing_calls` a LAC's that dials
-    for its LNS (OCRQ).
+    HELLO (§5.5). With `dead_time_s` a peer is given up that owes an acknowledgement and was not
+    heard for so long, however many retransmissions are left.
+
+    `accepts_calls` is an LNS's (ICRQ), `accepts_outgoing_calls` a LAC's that dials for its LNS
+    (OCRQ). `single_tunnel` sends a Tie Breaker, so that of two tunnels that we and a peer open at
+    the same moment one remains (§4.4.3).
+
+    With a secret, a tunnel's peer is challenged unless `challenges` is False (its own challenge is
+    answered all the same), and what it is told of `hidden_avps` is hidden (§4.3): attribute types
+    whose rows in the AVP table allow it.
     """
 
     host_name: str
@@ -93,14 +115,22 @@ class EndpointConfig:
     limits: Limits = field(default_factory=Limits)
     secret: bytes | None = None
     secrets: Mapping[str, bytes] = field(default_factory=dict)
+    challenges: bool = True
+    hidden_avps: frozenset[int] = WORTH_HIDING
+    single_tunnel: bool = False
     retransmission_initial_s: float = 1.0
     retransmission_cap_s: float = 8.0
     maximum_retransmissions: int = 5
     acknowledgement_delay_s: float = 0.05
     hello_interval_s: float = 60.0
+    dead_time_s: float | None = None
     tunnel_setup_timeout_s: float = 60.0
     session_setup_timeout_s: float = 60.0
     retention_s: float | None = None
+
+    def secret_for(self, host_name: str) -> bytes | None:
+        """What we share with the peer of this Host Name."""
+        return self.secrets.get(host_name, self.secret)
 
     def retransmission_cycle_s(self) -> float:
         """Time from a message's first transmission to giving it up (RFC 2661 §5.8)."""

@@ -22,6 +22,7 @@ from l2tp.events import (
     PeerAddressChanged,
 )
 from l2tp.header import ControlHeader, encode_control
+from l2tp.hiding import Hider
 from l2tp.messages import ControlMessage
 from l2tp.parameters import Address, Datagram, EndpointConfig
 
@@ -64,6 +65,7 @@ class Transport:
         "_heard_ever",
         "_local_tunnel_id",
         "_moves",
+        "hider",
         "network_error",
         "peer",
         "peer_tunnel_id",
@@ -86,6 +88,8 @@ class Transport:
         self.peer = peer
         self.peer_tunnel_id = 0
         self.network_error: str | None = None
+        self.hider: Hider | None = None
+        """Hides what this tunnel's peer is told; None hides nothing (§4.3)."""
         timers = ChannelTimers(
             retransmission_initial_s=config.retransmission_initial_s,
             retransmission_cap_s=config.retransmission_cap_s,
@@ -102,7 +106,7 @@ class Transport:
         self, message: ControlMessage, *, local_session_id: int = 0, peer_session_id: int = 0
     ) -> None:
         """Queue a message; the header gets `peer_session_id`."""
-        body = encode_message(message)
+        body = encode_message(message, hider=self.hider)
         self._channel.send(_Outgoing(message, body, local_session_id, peer_session_id))
 
     def drop_unsent(self) -> None:
@@ -230,13 +234,23 @@ class Transport:
         interval_s = self._config.hello_interval_s
         return self._heard_at + interval_s if interval_s > 0 and self.is_quiet else None
 
+    @property
+    def _dead_at(self) -> float | None:
+        since = self._channel.unacknowledged_since
+        if self._config.dead_time_s is None or since is None:
+            return None
+        return max(since, self._heard_at) + self._config.dead_time_s
+
     def get_timer(self) -> float | None:
         """When handle_timer() is due; None when nothing is pending."""
-        return self._channel.get_timer()
+        due, dead_at = self._channel.get_timer(), self._dead_at
+        return dead_at if due is None or (dead_at is not None and dead_at < due) else due
 
     def handle_timer(self, now: float) -> Silence | None:
         """Retransmit; once retransmissions are exhausted, say what is known of the silence."""
         self._channel.handle_timer(now)
+        if (dead_at := self._dead_at) is not None and dead_at <= now:
+            self._channel.give_up()
         unanswered = self._channel.unacknowledged
         if not self._channel.is_dead or unanswered is None:
             return None

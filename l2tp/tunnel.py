@@ -20,7 +20,7 @@ from l2tp.constants import (
 from l2tp.errors import MessageError, ResultCode
 from l2tp.events import Event, TunnelClosed, TunnelEstablished, TunnelReleased, TunnelRequested
 from l2tp.greeting import judge_version, make_sccrp, make_sccrq, not_authorized
-from l2tp.hiding import Authentication
+from l2tp.hiding import Authentication, Hider
 from l2tp.messages import (
     CSUN,
     CSURQ,
@@ -49,6 +49,9 @@ _INPUTS: Final = {
     MessageType.StopCCN: TunnelInput.STOPCCN,
     MessageType.HELLO: TunnelInput.HELLO,
 }
+TIE_BREAKER_SIZE: Final = 8
+"""Octets of a Tie Breaker AVP's value (§4.4.3)."""
+
 _OPENING: Final = (TunnelState.WAIT_CTL_REPLY, TunnelState.WAIT_CTL_CONN)
 
 
@@ -80,6 +83,7 @@ class Tunnel:
         self.emit = emit
         self._is_surplus = is_surplus
         self._sessions_of_peer = sessions_of_peer
+        self._superseded_by: int | None = None
         self.state = TunnelState.IDLE
         self.is_released = False
         self._received_data = received_data
@@ -87,7 +91,12 @@ class Tunnel:
         self.transport = Transport(
             config, local_tunnel_id=local_tunnel_id, peer=peer, emit=emit, now=now
         )
-        self._authentication = Authentication(secret, random)
+        self._authentication = Authentication(secret, random, challenges=config.challenges)
+        if secret is not None and config.hidden_avps:
+            self.transport.hider = Hider(secret, config.hidden_avps, random)
+        self.tie_breaker = (
+            random.randbytes(TIE_BREAKER_SIZE) if initiated and config.single_tunnel else None
+        )
         self.calls = Calls(self, random, next_serial)
         self.greeting: Greeting | None = None
         self._setup_deadline: float | None = now + config.tunnel_setup_timeout_s
@@ -118,6 +127,13 @@ class Tunnel:
         """Send a StopCCN, unless the tunnel is closed already."""
         cause = f"closed here with {result.describe(of_call=False)}"
         self._step(TunnelInput.LOCAL_CLOSE, now, closure=Closure(result, cause))
+
+    def lose_tie(self, winner: int | None, now: float) -> None:
+        """Discard a tunnel whose SCCRQ lost against the peer's, without a word to the peer."""
+        fate = "the peer's remains" if winner else "both Tie Breakers are equal, so neither remains"
+        cause = f"{self.peer} asked for a tunnel at the same moment: {fate} (RFC 2661 §4.4.3)"
+        self._superseded_by = winner
+        self._step(TunnelInput.TIE_LOST, now, closure=Closure(None, cause))
 
     def place_call(self, call: CallParameters, now: float, *, outgoing: bool) -> int:
         """Make an incoming or outgoing call, sent as soon as the tunnel is open."""
@@ -174,6 +190,13 @@ class Tunnel:
         assigned = error.fields.get("assigned_tunnel_id")
         if not self.peer_tunnel_id and isinstance(assigned, int):
             self.transport.peer_tunnel_id = assigned
+        if error.message_type == MessageType.StopCCN:
+            # It wants the tunnel's end all the same, and a StopCCN is not answered with one.
+            said = error.fields.get("result_code")
+            result = said if isinstance(said, ResultCode) else ResultCode(StopResult.CLEAR_REQUEST)
+            cause = f"{causes.stopped_by_peer(self.peer, result)}; its message is invalid: {error}"
+            self._step(TunnelInput.STOPCCN, now, closure=Closure(result, cause, by_peer=True))
+            return True
         closure = Closure(error.result, f"invalid message from {self.peer}: {error}")
         self._step(TunnelInput.INVALID_MESSAGE, now, closure=closure)
         return True
@@ -259,7 +282,9 @@ class Tunnel:
 
     def _send_sccrq(self, _: Closure | None, now: float) -> None:
         challenge = self._authentication.challenge
-        self.transport.send(make_sccrq(self.config, self.local_tunnel_id, challenge))
+        self.transport.send(
+            make_sccrq(self.config, self.local_tunnel_id, challenge, self.tie_breaker)
+        )
 
     def _send_sccrp(self, _: Closure | None, now: float) -> None:
         greeting = self.greeting
@@ -338,6 +363,7 @@ class Tunnel:
                 message=result.message if result else "",
                 cause=cause,
                 by_peer=by_peer,
+                superseded_by=self._superseded_by,
             )
         )
 
@@ -382,9 +408,6 @@ class Tunnel:
                 return ResultCode(
                     StopResult.GENERAL_ERROR, ErrorCode.INSUFFICIENT_RESOURCES, "too many tunnels"
                 )
-            self._authentication.set_secret(
-                self.config.secrets.get(message.host_name, self.config.secret)
-            )
         elif self.state is not TunnelState.WAIT_CTL_REPLY:
             return None
         response = message.challenge_response if isinstance(message, SCCRP) else None

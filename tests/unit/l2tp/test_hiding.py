@@ -48,14 +48,17 @@ def test_what_reveals_no_value_is_refused(hidden: bytes) -> None:
 
 
 def test_each_end_can_prove_itself() -> None:
-    here, there = Authentication(SECRET, Random(1)), Authentication(SECRET, Random(2))
+    here, there = (
+        Authentication(SECRET, Random(1), challenges=True),
+        Authentication(SECRET, Random(2), challenges=True),
+    )
     response = there.respond(MessageType.SCCRP, here.challenge)
     assert response is not None
     assert here.find_fault(MessageType.SCCRP, response=response, challenge=there.challenge) is None
 
 
 def test_without_a_secret_nothing_is_asked() -> None:
-    open_end = Authentication(None, Random(1))
+    open_end = Authentication(None, Random(1), challenges=True)
     assert open_end.challenge is None
     assert open_end.respond(MessageType.SCCRP, None) is None
     assert open_end.find_fault(MessageType.SCCRP, response=None) is None
@@ -78,6 +81,6 @@ def test_names_the_fault(
     challenge: bytes | None,
     fault: str | None,
 ) -> None:
-    end = Authentication(secret, Random(1))
+    end = Authentication(secret, Random(1), challenges=True)
     found = end.find_fault(kind, response=response, challenge=challenge)
     assert (found is None) if fault is None else (found is not None and fault in found)

@@ -2,9 +2,11 @@
 
 from random import Random
 
-from l2tp.endpoint import Endpoint
-from l2tp.events import MessageSent
+from l2tp.endpoint import CallParameters, Endpoint
+from l2tp.events import MessageSent, TunnelClosed
+from l2tp.header import encode_control
 from tests.support.memory_network import LAC, LNS, MemoryNetwork, Node, lac_config, lns_config
+from tests.support.scripted_peer import ScriptedPeer
 
 
 class Traffic:
@@ -51,3 +53,45 @@ def test_data_puts_the_hello_off() -> None:
     assert traffic.hellos() == 0
     traffic.network.run(20)
     assert traffic.hellos() == 1
+
+
+def gone_after(**changes: object) -> float:
+    """How long a LAC takes to give up an LNS that vanishes while both are quiet."""
+    network = MemoryNetwork()
+    lac = network.add(LAC, lac_config(hello_interval_s=10, **changes))
+    network.add(LNS, lns_config(hello_interval_s=0), 2)
+    lac.endpoint.open_tunnel(LNS, network.now)
+    network.run(1)
+    del network.nodes[LNS]
+    start = network.now
+    while not lac.of(TunnelClosed):
+        network.run(0.5)
+        assert network.now < start + 1000
+    assert "no answer" in lac.of(TunnelClosed)[0].cause
+    return network.now - start
+
+
+def test_a_dead_peer_is_given_up_when_retransmissions_are_exhausted() -> None:
+    # 10 s of silence before the HELLO, then 1 + 2 + 4 + 8 + 8 + 8 s.
+    assert 39 < gone_after() < 41.5
+    assert 11 < gone_after(maximum_retransmissions=1, retransmission_cap_s=1) < 13.5
+
+
+def test_a_dead_peer_is_given_up_after_the_dead_time_if_that_is_shorter() -> None:
+    assert 16 < gone_after(dead_time_s=7) < 18.5
+    assert 39 < gone_after(dead_time_s=300) < 41.5
+
+
+def test_the_dead_time_counts_from_the_last_sign_of_life() -> None:
+    peer = ScriptedPeer(lns_config(dead_time_s=5, hello_interval_s=0))
+    tunnel = peer.established()
+    peer.zlb()
+    peer.endpoint.place_call(tunnel, peer.now, CallParameters())
+    peer.collect()
+    for _ in range(3):
+        # It acknowledges nothing, but it lives.
+        peer.pass_time(4)
+        peer.raw(encode_control(tunnel, 0, peer.ns, peer.nr - 1))
+    assert not peer.of(TunnelClosed)
+    peer.pass_time(5.5)
+    assert peer.of(TunnelClosed)
