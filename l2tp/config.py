@@ -6,7 +6,7 @@ import ipaddress
 from pathlib import Path
 
 from l2tp.config_endpoint import read_endpoint
-from l2tp.config_tunnels import need_secret, read_listeners, read_redial, read_tunnels
+from l2tp.config_tunnels import need_secret, read_lines, read_listeners, read_redial, read_tunnels
 from l2tp.credentials import Credentials, load_credentials
 from l2tp.dataplane import SessionOptions
 from l2tp.ppp.options import AUTHENTICATION_METHODS, PppSettings
@@ -46,6 +46,7 @@ def _daemon(root: Table, path: Path, role: str, credentials: Credentials) -> Dae
     lns = _lns(root, ppp, credentials) if role == "lns" else None
     listen = read_listeners(root)
     tunnels = read_tunnels(root, credentials)
+    lines = read_lines(root, credentials) if role == "lac" else ()
     if role == "lns" and not listen:
         root.problem("listen", "an LNS needs at least one [[listen]] with an address")
     if role == "lac" and not (tunnels or listen):
@@ -59,12 +60,13 @@ def _daemon(root: Table, path: Path, role: str, credentials: Credentials) -> Dae
         ppp_timeout_s=root.number("ppp_timeout_s", 0.1, 600.0, 3.0),
         stop_timeout_s=root.number("stop_timeout_s", 0.1, 600.0, 5.0),
         log_messages=root.boolean("log_messages", True),
-        endpoint=read_endpoint(root, role, credentials, listens=bool(listen)),
+        endpoint=read_endpoint(root, role, credentials, listens=bool(listen), dials=bool(lines)),
         ppp=settings,
         data=_data(root.table("data"), role),
         credentials=credentials,
         listen=listen,
         tunnels=tunnels,
+        lines=lines,
         redial=read_redial(root),
         lns=lns,
     )

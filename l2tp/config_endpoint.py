@@ -44,9 +44,12 @@ _DAEMONS_OWN: Final = {"messages_per_s_per_peer": 1000}
 
 
 def read_endpoint(
-    root: Table, role: str, credentials: Credentials, *, listens: bool
+    root: Table, role: str, credentials: Credentials, *, listens: bool, dials: bool
 ) -> EndpointConfig:
-    """Read how a "lac" or "lns" presents itself, its timers and its limits."""
+    """Read how a "lac" or "lns" presents itself, its timers and its limits.
+
+    One that ``listens`` takes tunnels, one that ``dials`` outgoing calls.
+    """
     host_name = root.text("host_name", role)
     protocol = root.table("protocol")
     defaults = _defaults(EndpointConfig)
@@ -65,6 +68,7 @@ def read_endpoint(
         host_name=host_name,
         accepts_tunnels=listens,
         accepts_calls=role == "lns",
+        accepts_outgoing_calls=dials,
         secrets=credentials.tunnels if listens else {},
         secret=credentials.tunnels.get("*") if listens else None,
         retention_s=None if retention < 0 else retention,

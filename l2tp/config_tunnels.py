@@ -55,16 +55,23 @@ def read_tunnels(root: Table, credentials: Credentials) -> tuple[TunnelConfig, .
     return tuple(tunnels)
 
 
-def tunnels_sharing_ports(tunnels: tuple[TunnelConfig, ...]) -> list[TunnelConfig]:
-    """Find the tunnels whose addresses and fixed ports an earlier one has too."""
-    seen: set[tuple[Address, Address]] = set()
-    sharing = []
-    for tunnel in tunnels:
-        ends = tunnel.local, tunnel.peer
-        if tunnel.local.port and ends in seen:
-            sharing.append(tunnel)
-        seen.add(ends)
-    return sharing
+def read_lines(root: Table, credentials: Credentials) -> tuple[CallConfig, ...]:
+    """Read the called parties that a LAC has for outgoing calls, each behind its number."""
+    lines: list[CallConfig] = []
+    for table in root.tables("line"):
+        line = CallConfig(
+            called_number=table.text("number"),
+            user=table.text("user"),
+            routes=table.prefixes("routes"),
+            addresses=table.interfaces("addresses"),
+            sequencing=table.boolean("sequencing", False),
+        )
+        if any(line.called_number == other.called_number for other in lines):
+            table.problem("number", f'"{line.called_number}" is there already')
+        need_secret(table, "user", line.user, credentials)
+        lines.append(line)
+        table.close()
+    return tuple(lines)
 
 
 def _tunnel(table: Table, credentials: Credentials) -> TunnelConfig:

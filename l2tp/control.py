@@ -16,7 +16,7 @@ from typing import Any, Final, Self
 
 from l2tp.errors import L2tpError
 
-OPERATIONS: Final = ("status", "call", "hangup", "events", "reload", "stop")
+OPERATIONS: Final = ("status", "call", "hangup", "hello", "events", "reload", "stop")
 _CHUNK: Final = 65536
 
 
@@ -55,16 +55,19 @@ class ControlClient:
         routes: list[str] | None = None,
         addresses: list[str] | None = None,
         sequencing: bool | None = None,
+        number: str | None = None,
     ) -> dict[str, Any]:
-        """Have a LAC place a call; returns its ``local_tunnel_id`` and ``local_session_id``.
+        """Have a daemon place a call; returns its ``local_tunnel_id`` and ``local_session_id``.
 
-        ``tunnel`` is a name of the configuration or a local tunnel id, None the first one;
+        ``tunnel`` is a name of the configuration or a local tunnel id, None the first one, for an
+        LNS a peer's host name too. An LNS has a LAC dial ``number``. A LAC calls as ``user``;
         ``user``, ``routes``, ``addresses`` and ``sequencing`` (numbered data) default to the
         tunnel's first configured call.
         """
         result: dict[str, Any] = self._ask(
             "call",
             tunnel=tunnel,
+            number=number,
             user=user,
             routes=routes,
             addresses=addresses,
@@ -84,6 +87,14 @@ class ControlClient:
         """
         result: dict[str, list[str]] = self._ask("reload")
         return result
+
+    def hello(self, local_tunnel_id: int) -> float:
+        """Ask a tunnel's peer for a sign of life; returns the round trip's time in seconds.
+
+        Raises ControlError with the cause when there is none.
+        """
+        result: dict[str, float] = self._ask("hello", local_tunnel_id=local_tunnel_id)
+        return result["round_trip_s"]
 
     def events(self) -> Iterator[dict[str, Any]]:
         """Subscribe at once; yields what happens from now on, until the daemon ends."""

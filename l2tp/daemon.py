@@ -19,7 +19,7 @@ from typing import Any
 from l2tp.control_server import ControlServer
 from l2tp.drop_log import DropLog
 from l2tp.endpoint import Endpoint
-from l2tp.errors import L2tpError
+from l2tp.errors import KernelError, L2tpError
 from l2tp.events import (
     CallAnswered,
     CallRequested,
@@ -42,6 +42,7 @@ from l2tp.parameters import Address
 from l2tp.ppp.home import PppHome
 from l2tp.ppp.sessions import PppDataPlane, Sessions
 from l2tp.reload import reload
+from l2tp.remains import Remains
 from l2tp.roles import Role
 from l2tp.session_events import SessionEvents
 from l2tp.settings import DaemonConfig
@@ -61,18 +62,23 @@ class Daemon:
         home: PppHome,
         make_role: RoleFactory,
         plane: PppDataPlane,
+        remains: Remains,
         listeners: Sequence[socket.socket] = (),
     ) -> None:
         """Prepare a daemon inside a running event loop; ``make_role`` gets it half made.
 
-        ``listeners`` are open UDP sockets, whose requests for tunnels are answered.
+        ``remains`` notes what we have in the kernel, ``listeners`` are open UDP sockets, whose
+        requests for tunnels are answered.
         """
         self.config = config
         self.home = home
+        self.remains = remains
         self.view = View()
         self.log = EventLog(config.state_folder / "log.jsonl")
         self._drop_log = DropLog(self.log)
-        self.endpoint = Endpoint(config.endpoint, random=random.SystemRandom())
+        self.endpoint = Endpoint(
+            config.endpoint, random=random.SystemRandom(), received_data=self._received_data
+        )
         self._loop = asyncio.get_running_loop()
         self.sockets = UdpSockets(
             self._loop,
@@ -136,6 +142,7 @@ class Daemon:
         """Start, serve until stopped, leave nothing behind; raises KernelError at the start."""
         self._loop.set_exception_handler(self._log_failure)
         try:
+            self._log_cleared()
             self.role.start()
             await self._control.start()
             for number in (signal.SIGTERM, signal.SIGINT):
@@ -150,9 +157,17 @@ class Daemon:
             await self.sessions.close()
             self.plane.close()
             self.sockets.close_all()
+            self.remains.close()
             self.log.write("DaemonStopped", role=self.config.role)
             await self._control.close()
             self.log.close()
+
+    def _log_cleared(self) -> None:
+        for tunnel in self.remains.cleared_tunnels:
+            ids = {"local_tunnel_id": tunnel.local_tunnel_id}
+            self.log.write("LeftoverRemoved", **ids, peer=tunnel.peer)
+        for pid in self.remains.cleared_pids:
+            self.log.write("LeftoverRemoved", pid=pid)
 
     def reload(self) -> dict[str, list[str]]:
         """Read the configuration again (l2tp.reload); raises what is wrong with it."""
@@ -246,6 +261,13 @@ class Daemon:
         )
         if local_tunnel_id is not None:
             self.endpoint.note_network_error(local_tunnel_id, report.text)
+
+    def _received_data(self, local_tunnel_id: int) -> int:
+        """Ask the driver how many data messages a tunnel got, before a HELLO (RFC 2661 §5.5)."""
+        try:
+            return self.plane.statistics(local_tunnel_id).rx_packets
+        except KernelError:
+            return 0  # not in the kernel (yet, or any more)
 
     def _handle(self, event: Event) -> None:
         if isinstance(event, DatagramDropped):

@@ -317,6 +317,16 @@ class Endpoint:
 
     # What is known of a tunnel's way.
 
+    def say_hello(self, local_tunnel_id: int, now: float) -> None:
+        """Send a HELLO now, without waiting for silence (RFC 2661 §5.5).
+
+        has_unacknowledged() tells when it is acknowledged. Raises LocalProtocolError for a tunnel
+        that is not established.
+        """
+        tunnel = self._find(local_tunnel_id)
+        tunnel.say_hello()
+        self._settle(tunnel, now)
+
     def note_network_error(self, local_tunnel_id: int, text: str) -> None:
         """Remember what the tunnel's socket reported, so that a dead peer's cause names it."""
         tunnel = self._tunnels.get(local_tunnel_id)

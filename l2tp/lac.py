@@ -8,14 +8,15 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from l2tp.call_requests import choose_call
+from l2tp.constants import CallResult
 from l2tp.dialler import Dialler
-from l2tp.errors import HANG_UP, L2tpError
+from l2tp.errors import HANG_UP, L2tpError, ResultCode
 from l2tp.events import CallAnswered, CallRequested
 from l2tp.kernel.network import address_command, route_command
 from l2tp.parameters import CallParameters
 from l2tp.ppp.options import PppCall
 from l2tp.redial import Redial
-from l2tp.roles import CallRefused, Role
+from l2tp.roles import CallRefused, Connection, Role
 from l2tp.settings import CallConfig, DaemonConfig, TunnelConfig
 
 if TYPE_CHECKING:
@@ -25,7 +26,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class _Call:
-    tunnel: TunnelConfig
+    """A call, and the configured tunnel that it is placed in; none where the peer asked for it."""
+
+    tunnel: TunnelConfig | None
     config: CallConfig
     wanted: bool = True
 
@@ -72,8 +75,11 @@ class Lac(Role):
         self._redial.close()
 
     def plan_call(self, event: CallRequested | CallAnswered) -> PppCall:
-        """Call as the user that the call was placed for."""
-        call = self._calls.get((event.local_tunnel_id, event.local_session_id))
+        """Call as the user that the call was placed for, or whose line an LNS has called."""
+        ids = event.local_tunnel_id, event.local_session_id
+        if isinstance(event, CallRequested):
+            self._calls[ids] = _Call(None, self._line(event.call.called_number))
+        call = self._calls.get(ids)
         if call is None:
             raise CallRefused("nobody asked for this call", HANG_UP)
         return PppCall(
@@ -83,6 +89,19 @@ class Lac(Role):
             answers=False,
             sequencing=call.config.sequencing,
         )
+
+    def _line(self, number: str | None) -> CallConfig:
+        for line in self._config.lines:
+            if line.called_number == number:
+                return line
+        text = f"there is no [[line]] with number {number!r}"
+        raise CallRefused(text, ResultCode(CallResult.INVALID_DESTINATION, 0, "no such number"))
+
+    def connection(self, event: CallRequested) -> Connection:
+        """Answer as the called party at once, as fast as the LNS wants it."""
+        call = self._calls[event.local_tunnel_id, event.local_session_id]
+        speed_bps = event.call.maximum_bps or event.call.tx_connect_speed_bps
+        return Connection(speed_bps, sequencing_required=call.config.sequencing)
 
     def network_commands(self, session: Session, family: str) -> list[str]:
         """Put the call's addresses and routes of this family on its interface."""
@@ -114,7 +133,7 @@ class Lac(Role):
     def session_ready(self, local_tunnel_id: int, local_session_id: int) -> None:
         """Forget how often the call was placed in vain."""
         call = self._calls.get((local_tunnel_id, local_session_id))
-        if call is not None:
+        if call is not None and call.tunnel is not None:
             self._redial.up(call.tunnel, call.config)
 
     def let_go(self, local_tunnel_id: int, local_session_id: int | None = None) -> None:
@@ -126,7 +145,9 @@ class Lac(Role):
     def forget_session(self, local_tunnel_id: int, local_session_id: int) -> None:
         """Forget the call, or place it again if that is wanted."""
         call = self._calls.pop((local_tunnel_id, local_session_id), None)
-        if call and call.wanted and call.config.redial and not self._daemon.stopping:
+        if call is None or call.tunnel is None or self._daemon.stopping:
+            return
+        if call.wanted and call.config.redial:
             self._redial.lost(call.tunnel, call.config)
 
     def forget_tunnel(self, local_tunnel_id: int) -> None:

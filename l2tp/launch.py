@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from l2tp.config import load_config
@@ -9,6 +10,7 @@ from l2tp.kernel.namespaces import enter_private_mounts
 from l2tp.kernel.pppox import require_driver
 from l2tp.kernel.udp import open_udp_socket
 from l2tp.ppp.home import PppHome
+from l2tp.remains import MARK, Remains
 
 
 def launch(role: str, path: Path) -> None:
@@ -19,6 +21,10 @@ def launch(role: str, path: Path) -> None:
     """
     config = load_config(path, role)
     require_driver()
+    remains = Remains(config.state_folder)
+    remains.clear()
+    # pppds and whatever they start inherit it.
+    os.environ[MARK] = str(config.state_folder)
     listeners = [open_udp_socket(one.address) for one in config.listen]
     home = PppHome(config.state_folder / "ppp")
     home.create(config.credentials.users)
@@ -26,4 +32,4 @@ def launch(role: str, path: Path) -> None:
     enter_private_mounts(home.folder, config.state_folder)
     from l2tp.serve import serve
 
-    serve(config, home, listeners)
+    serve(config, home, listeners, remains)

@@ -12,6 +12,7 @@ from l2tp.dialler import Dialler
 from l2tp.errors import ResultCode
 from l2tp.events import CallAnswered, CallRequested
 from l2tp.kernel.network import route_command
+from l2tp.parameters import CallParameters
 from l2tp.ppp.options import PppCall
 from l2tp.ppp.pool import AddressPool, PoolExhausted
 from l2tp.roles import CallRefused, Role
@@ -100,5 +101,27 @@ class Lns(Role):
         self._dialler.forget(local_tunnel_id)
 
     def place_call(self, arguments: Mapping[str, Any]) -> tuple[int, int]:
-        """Refuse: this LNS answers calls."""
-        raise RequestError("an LNS answers calls and places none; ask the LAC's control socket")
+        """Have a LAC dial a number (RFC 2661 §7.5), in a tunnel that either of us opened."""
+        number = arguments.get("number")
+        if not isinstance(number, str) or not number:
+            raise RequestError(
+                "an LNS places outgoing calls: name the number that the LAC is to dial, which has "
+                "it as a [[line]]; for a call of one of its users ask the LAC's control socket"
+            )
+        local_tunnel_id = self._choose_tunnel(arguments.get("tunnel"))
+        local_session_id = self._daemon.endpoint.request_call(
+            local_tunnel_id, self._daemon.now(), CallParameters(called_number=number)
+        )
+        self._daemon.view.placed(local_tunnel_id, local_session_id)
+        return local_tunnel_id, local_session_id
+
+    def _choose_tunnel(self, wanted: object) -> int:
+        """Find an open tunnel by id or peer's host name, or open the configured one."""
+        there = [one for one in self._daemon.view.tunnels.values() if one.state == "established"]
+        for tunnel in there:
+            if wanted in (None, tunnel.local_tunnel_id, tunnel.peer_host_name):
+                return tunnel.local_tunnel_id
+        if not self._config.tunnels:
+            known = ", ".join(f"{one.local_tunnel_id} ({one.peer_host_name})" for one in there)
+            raise RequestError(f"there is no such tunnel; open are {known or 'none'}")
+        return self._dialler.open(self._dialler.choose(wanted))

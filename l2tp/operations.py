@@ -28,6 +28,7 @@ class Operations:
             "status": self._status,
             "call": self._call,
             "hangup": self._hangup,
+            "hello": self._hello,
             "reload": self._reload,
             "stop": self._stop,
         }
@@ -41,10 +42,7 @@ class Operations:
         return {"local_tunnel_id": local_tunnel_id, "local_session_id": local_session_id}
 
     async def _hangup(self, arguments: Mapping[str, Any]) -> object:
-        tunnel = self._daemon.view.tunnels.get(_id(arguments, "local_tunnel_id") or 0)
-        if tunnel is None:
-            ids = ", ".join(str(number) for number in self._daemon.view.tunnels) or "none"
-            raise RequestError(f"there is no tunnel of that local_tunnel_id; there are: {ids}")
+        tunnel = self._tunnel(arguments)
         local_session_id = _id(arguments, "local_session_id")
         self._daemon.role.let_go(tunnel.local_tunnel_id, local_session_id)
         if local_session_id is None:
@@ -56,6 +54,26 @@ class Operations:
             ids = ", ".join(str(number) for number in tunnel.sessions) or "none"
             raise RequestError(f"there is no session of that local_session_id; there are: {ids}")
         return None
+
+    async def _hello(self, arguments: Mapping[str, Any]) -> object:
+        tunnel = self._tunnel(arguments)
+        began_at = self._daemon.now()
+        endpoint, number = self._daemon.endpoint, tunnel.local_tunnel_id
+        endpoint.say_hello(number, began_at)
+        self._daemon.transact()
+        await self._daemon.until(
+            lambda: tunnel.state == "closed" or not endpoint.has_unacknowledged(number)
+        )
+        if tunnel.state == "closed":
+            raise RequestError(f"tunnel {number} is closed: {tunnel.cause}")
+        return {"round_trip_s": self._daemon.now() - began_at}
+
+    def _tunnel(self, arguments: Mapping[str, Any]) -> TunnelView:
+        tunnel = self._daemon.view.tunnels.get(_id(arguments, "local_tunnel_id") or 0)
+        if tunnel is None:
+            ids = ", ".join(str(number) for number in self._daemon.view.tunnels) or "none"
+            raise RequestError(f"there is no tunnel of that local_tunnel_id; there are: {ids}")
+        return tunnel
 
     async def _close_tunnel(self, local_tunnel_id: int) -> None:
         for session in self._daemon.sessions.of_tunnel(local_tunnel_id):

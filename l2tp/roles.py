@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from l2tp.errors import L2tpError, ResultCode
 from l2tp.events import CallAnswered, CallRequested
@@ -21,6 +21,13 @@ class CallRefused(L2tpError):
     def __init__(self, text: str, result: ResultCode) -> None:
         super().__init__(text)
         self.result = result
+
+
+class Connection(NamedTuple):
+    """How the called party of an outgoing call was reached: bit/s, and whether data is numbered."""
+
+    tx_connect_speed_bps: int
+    sequencing_required: bool
 
 
 class Role(ABC):
@@ -40,6 +47,10 @@ class Role(ABC):
     @abstractmethod
     def plan_call(self, event: CallRequested | CallAnswered) -> PppCall:
         """Say what PPP a call gets whose two session ids are known; raises CallRefused."""
+
+    def connection(self, event: CallRequested) -> Connection:
+        """Say how an outgoing call, whose plan was made, is connected."""
+        raise NotImplementedError("only a LAC dials")
 
     @abstractmethod
     def network_commands(self, session: Session, family: str) -> list[str]:

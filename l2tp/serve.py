@@ -11,17 +11,22 @@ from l2tp.kernel.pppox import PppoxDataPlane
 from l2tp.lac import Lac
 from l2tp.lns import Lns
 from l2tp.ppp.home import PppHome
+from l2tp.remains import Remains
 from l2tp.roles import Role
 from l2tp.settings import DaemonConfig
 
 
-def serve(config: DaemonConfig, home: PppHome, listeners: Sequence[socket.socket]) -> None:
+def serve(
+    config: DaemonConfig, home: PppHome, listeners: Sequence[socket.socket], remains: Remains
+) -> None:
     """Run a daemon until it is stopped; ``listeners`` are open sockets."""
-    asyncio.run(_serve(config, home, listeners))
+    asyncio.run(_serve(config, home, listeners, remains))
 
 
-async def _serve(config: DaemonConfig, home: PppHome, listeners: Sequence[socket.socket]) -> None:
-    await Daemon(config, home, make_role, PppoxDataPlane(), listeners).run()
+async def _serve(
+    config: DaemonConfig, home: PppHome, listeners: Sequence[socket.socket], remains: Remains
+) -> None:
+    await Daemon(config, home, make_role, PppoxDataPlane(), remains, listeners).run()
 
 
 def make_role(daemon: Daemon) -> Role:

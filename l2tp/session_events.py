@@ -38,6 +38,9 @@ class SessionEvents:
         refused = self._open_session(event)
         if refused is None:
             self._daemon.endpoint.accept_call(*ids, self._daemon.now())
+            if event.outgoing:
+                connection = self._daemon.role.connection(event)
+                self._daemon.endpoint.connect_call(*ids, self._daemon.now(), **connection._asdict())
         else:
             self._daemon.endpoint.reject_call(*ids, self._daemon.now(), refused)
 

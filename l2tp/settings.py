@@ -99,5 +99,7 @@ class DaemonConfig:
     credentials: Credentials
     listen: tuple[ListenConfig, ...] = ()
     tunnels: tuple[TunnelConfig, ...] = ()
+    lines: tuple[CallConfig, ...] = ()
+    """Called parties of outgoing calls, by ``called_number``: a LAC ends their PPP itself."""
     redial: RedialConfig = field(default_factory=RedialConfig)
     lns: LnsConfig | None = None

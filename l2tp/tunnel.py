@@ -17,7 +17,7 @@ from l2tp.constants import (
     MessageType,
     StopResult,
 )
-from l2tp.errors import MessageError, ResultCode
+from l2tp.errors import LocalProtocolError, MessageError, ResultCode
 from l2tp.events import Event, TunnelClosed, TunnelEstablished, TunnelReleased, TunnelRequested
 from l2tp.greeting import judge_version, make_sccrp, make_sccrq, not_authorized
 from l2tp.hiding import Authentication, Hider
@@ -157,6 +157,16 @@ class Tunnel:
         session = self.calls.sessions.get(local_session_id)
         if session is not None:
             session.step(SessionInput.LOCAL_CLOSE, closure=closure)
+
+    def say_hello(self) -> None:
+        """Send a HELLO."""
+        if self.state is not TunnelState.ESTABLISHED:
+            raise LocalProtocolError(
+                f"tunnel {self.local_tunnel_id} is {self.state}: only an established one says"
+                " HELLO",
+                section="§6.5",
+            )
+        self.transport.send(HELLO())
 
     # What the peer sends.
 

@@ -13,6 +13,7 @@ from l2tp.events import (
     TunnelReleased,
     TunnelRequested,
 )
+from l2tp.kernel.leftovers import KernelTunnel
 from l2tp.parameters import Address
 
 if TYPE_CHECKING:
@@ -56,8 +57,10 @@ class TunnelEvents:
         tunnel = self._daemon.sockets.find(event.local_tunnel_id)
         if tunnel is None or tunnel.peer is None:
             return
+        ids = event.local_tunnel_id, event.peer_tunnel_id
+        # Before it is made: a kill may come at any moment.
+        self._daemon.remains.add(KernelTunnel(*ids, tunnel.local, event.peer))
         try:
-            ids = event.local_tunnel_id, event.peer_tunnel_id
             self._daemon.plane.create_tunnel(tunnel.udp.fileno(), *ids, event.peer)
         except L2tpError as error:
             self._give_tunnel_up(event.local_tunnel_id, error)
@@ -94,6 +97,7 @@ class TunnelEvents:
         if self._daemon.plane.has_tunnel(local_tunnel_id):
             self._daemon.plane.close_tunnel(local_tunnel_id)
             self._daemon.sockets.renew(local_tunnel_id)
+            self._daemon.remains.remove(local_tunnel_id)
             self._daemon.log.write("TunnelLeftKernel", local_tunnel_id=local_tunnel_id)
         self._daemon.role.forget_tunnel(local_tunnel_id)
         if local_tunnel_id in self._released:

@@ -96,7 +96,8 @@ COMMANDS = {
         "call",
         Where.PLACE,
         "dial a session",
-        "Has a LAC dial a session, and its tunnel where there is none; ends when PPP runs on it.",
+        "Has a LAC dial a session, and its tunnel where there is none; ends when PPP runs on it. "
+        "With --number an LNS has its LAC dial: an outgoing call.",
         starts=False,
     ),
     "hangup": Command(
@@ -105,6 +106,28 @@ COMMANDS = {
         "end a session or a tunnel",
         "Ends one session (l2tp-lab hangup lac 15345/41425), or a tunnel with all its sessions "
         "(l2tp-lab hangup lac 15345).",
+        starts=False,
+    ),
+    "hello": Command(
+        "hello",
+        Where.PLACE,
+        "ask a tunnel's peer for a sign of life",
+        "Sends a HELLO (l2tp-lab hello lac 15345), and says how long its acknowledgement took.",
+        starts=False,
+    ),
+    "events": Command(
+        "events",
+        Where.PLACE,
+        "what happens in the daemons, live",
+        "Messages, calls, PPP and network changes, as the daemons' logs have them.",
+        starts=False,
+    ),
+    "reload": Command(
+        "reload",
+        Where.PLACE,
+        "have a daemon read its configuration again",
+        "Live tunnels and sessions stay as they are; what is wrong is told whole, and changes "
+        "nothing.",
         starts=False,
     ),
     "shell": Command(

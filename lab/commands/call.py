@@ -1,4 +1,4 @@
-"""``l2tp-lab call``: have a LAC dial a session."""
+"""``l2tp-lab call``: have a LAC dial a session, or an LNS have its LAC dial one."""
 
 from __future__ import annotations
 
@@ -9,11 +9,19 @@ from lab.console import Console
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.add_argument("--node", metavar="LAC", help="which LAC (default: the first)")
+    parser.add_argument(
+        "--node", metavar="NODE", help="which LAC, or which LNS with --number (default: the first)"
+    )
     parser.add_argument(
         "--tunnel", metavar="NAME", help="which of its tunnels (default: the first)"
     )
     parser.add_argument("--user", help="as whom (default: the tunnel's first call)")
+    parser.add_argument(
+        "--number", help="an outgoing call: the LNS has the LAC dial the line of this number"
+    )
+    parser.add_argument(
+        "--sequencing", action="store_true", default=None, help="require numbered data both ways"
+    )
 
 
 def run(args: argparse.Namespace, console: Console) -> int:
@@ -22,10 +30,13 @@ def run(args: argparse.Namespace, console: Console) -> int:
     from lab.running.live import Live
 
     live = Live.open(args.lab)
-    node = args.node or live.topology.l2tp.tunnels[0].lac
+    first = live.topology.l2tp.tunnels[0]
+    node = args.node or (first.lns if args.number else first.lac)
     live.netns(node)
     with live.daemon(node) as daemon:
-        ids = daemon.call(tunnel=args.tunnel, user=args.user)
+        ids = daemon.call(
+            tunnel=args.tunnel, user=args.user, number=args.number, sequencing=args.sequencing
+        )
     session = wait_for_session(live, node, ids["local_tunnel_id"], ids["local_session_id"])
     print(
         f"{node}: session {ids['local_tunnel_id']}/{ids['local_session_id']} is up as "

@@ -79,11 +79,15 @@ def _node_files(topology: Topology, node: Node, folder: Path) -> Iterator[Folder
 
 def lac_configuration(topology: Topology, node: str) -> dict[str, Value]:
     """Configure the LAC on ``node``: its tunnels, and the calls in each."""
+    tunnels = topology.tunnels_of(node)
+    users = list(dict.fromkeys(call.user for tunnel in tunnels for call in tunnel.calls))
     return {
         "role": "lac",
         "host_name": node,
         "ppp": _ppp(topology),
         "protocol": _PROTOCOL,
+        # So that outgoing calls can be tried: each user is a called party under its own name.
+        "line": [{"number": user, "user": user} for user in users],
         "tunnel": [
             _lac_tunnel(topology, tunnel, first=_is_first(topology, tunnel))
             for tunnel in topology.tunnels_of(node)

@@ -118,7 +118,10 @@ def test_the_socket_is_its_owners(server):
     [
         (b"nonsense", "one line of JSON"),
         (b"[1]", "a request is a JSON object"),
-        (b'{"id": 3, "op": "dance"}', "use one of status, call, hangup, events, reload, stop"),
+        (
+            b'{"id": 3, "op": "dance"}',
+            "use one of status, call, hangup, hello, events",
+        ),
         (b'{"id": 3}', "unknown op None"),
         (b'{"id": 3, "op": ["x"]}', "unknown op"),
     ],

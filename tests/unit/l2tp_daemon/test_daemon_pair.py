@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import errno
+import json
 import os
 import signal
 
@@ -12,9 +13,10 @@ from l2tp.config import load_config
 from l2tp.control_server import RequestError
 from l2tp.daemon import Daemon
 from l2tp.dataplane import MemoryDataPlane
-from l2tp.errors import KernelError
+from l2tp.errors import KernelError, LocalProtocolError
 from l2tp.kernel.udp import open_udp_socket
 from l2tp.ppp.home import PppHome
+from l2tp.remains import Remains
 from l2tp.serve import make_role
 from l2tp.toml_table import ConfigurationError
 
@@ -148,7 +150,9 @@ class Pair:
 
         plane = Plane()
         listeners = [listener] if listener else []
-        return End(Daemon(config, home, make_role, plane, listeners), plane)
+        remains = Remains(folder)
+        remains.clear()
+        return End(Daemon(config, home, make_role, plane, remains, listeners), plane)
 
     async def __aenter__(self):
         listener = open_udp_socket(("127.0.0.1", 0))
@@ -341,6 +345,8 @@ def test_stopping_leaves_nothing(pair):
             assert (closed["by_peer"], closed["result_code"]) == (True, 6)
             await pair.lns.hear("TunnelLeftKernel")
             assert pair.lns.plane.open_tunnels == {}
+            last = (pair.folder / "lns" / "kernel.jsonl").read_text().splitlines()[-1]
+            assert json.loads(last) == {"remove": closed["local_tunnel_id"]}
         assert pair.lac.plane.open_tunnels == {}
         for pid in pids:
             with pytest.raises(ProcessLookupError):
@@ -348,6 +354,7 @@ def test_stopping_leaves_nothing(pair):
         for role in ("lac", "lns"):
             assert list((pair.folder / role / "ppp" / "sessions").iterdir()) == []
             assert not (pair.folder / role / "control.sock").exists()
+            assert not (pair.folder / role / "kernel.jsonl").exists()
 
     run(scenario)
 
@@ -392,11 +399,72 @@ def test_what_cannot_be_done_is_refused_in_words(pair, operation, arguments, wor
     run(scenario)
 
 
-def test_an_lns_places_no_calls(pair):
+def test_an_lns_that_names_no_number_is_told_whom_to_ask(pair):
     async def scenario():
         async with pair:
             with pytest.raises(RequestError, match="ask the LAC's control socket"):
                 await pair.lns.ask("call", user="alice")
+
+    run(scenario)
+
+
+LINE = '[[line]]\nnumber = "555"\nuser = "alice"\n'
+
+
+def test_an_lns_has_its_lac_dial(pair):
+    pair.calls = 0
+    pair.lac_text = LINE + "sequencing = true\n"
+
+    async def scenario():
+        async with pair:
+            await pair.lns.hear("TunnelEstablished")
+            asked = await pair.lns.ask("call", number="555")
+            await pair.lac.hear("SessionReady")
+            await pair.lns.hear("SessionReady")
+            for end in (pair.lac, pair.lns):
+                _, session = await end.only_session()
+                assert (session["state"], session["user"]) == ("established", "alice")
+                assert session["data"]["send_sequence"]
+            assert session["local_session_id"] == asked["local_session_id"]
+            # The LAC ends PPP itself, as the called party: it is given the address.
+            (options,) = (pair.folder / "lns" / "ppp" / "sessions").iterdir()
+            assert "10.64.0.1:10.64.0.2" in options.read_text()
+            await pair.lns.ask("hangup", **asked)
+            assert (await pair.lac.hear("SessionClosed"))["by_peer"]
+            assert not pair.lac.heard("RedialPlanned")
+
+    run(scenario)
+
+
+def test_a_number_that_no_line_has(pair):
+    pair.calls = 0
+    pair.lac_text = LINE
+
+    async def scenario():
+        async with pair:
+            await pair.lns.hear("TunnelEstablished")
+            await pair.lns.ask("call", number="999", tunnel="lac")
+            closed = await pair.lns.hear("SessionClosed")
+            assert (closed["result_code"], closed["message"]) == (6, "no such number")
+            with pytest.raises(RequestError, match=r"open are \d+ \(lac\)"):
+                await pair.lns.ask("call", number="999", tunnel="nobody")
+
+    run(scenario)
+
+
+def test_a_hello_asks_for_a_sign_of_life(pair):
+    async def scenario():
+        async with pair:
+            await pair.lac.hear("SessionReady")
+            tunnel, _ = await pair.lac.only_session()
+            answer = await pair.lac.ask("hello", local_tunnel_id=tunnel["local_tunnel_id"])
+            assert 0 < answer["round_trip_s"] < DEADLINE_S
+            assert "HELLO" in [one["name"] for one in pair.lns.heard("MessageReceived")]
+            with pytest.raises(RequestError, match="there is no tunnel"):
+                await pair.lac.ask("hello", local_tunnel_id=0)
+            await pair.lac.ask("hangup", local_tunnel_id=tunnel["local_tunnel_id"])
+            with pytest.raises(LocalProtocolError, match="only an established one says HELLO"):
+                await pair.lac.ask("hello", local_tunnel_id=tunnel["local_tunnel_id"])
 
     run(scenario)
 
