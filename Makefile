@@ -7,10 +7,10 @@ RUN   := .venv/bin/python -m
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help lab test test-all lint check trace status shell down bench fuzz clean doctor docs
+.PHONY: help lab test test-all lint check trace status shell down bench fuzz conformance clean doctor docs
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
 	@echo 'Start with make lab. ARGS passes options on: make check ARGS=--json'
 	@echo 'l2tp-lab itself, once a target has made .venv: export PATH="$(CURDIR)/.venv/bin:$$PATH"'
@@ -57,6 +57,9 @@ fuzz: .venv/.ready ## ten minutes of coverage-guided fuzzing; shorter: ARGS="--s
 	@.venv/bin/python -c 'import atheris' 2>/dev/null || \
 		.venv/bin/python -m pip install --quiet --only-binary atheris --editable '.[fuzz]' || true
 	@$(RUN) tests.fuzz $(ARGS)
+
+conformance: .venv/.ready ## write docs/rfc2661.md from the tests' marks
+	@$(RUN) tests.conformance
 
 clean: ## remove what this checkout made for itself (the appliance's cache stays)
 	rm -rf .venv .fuzz build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

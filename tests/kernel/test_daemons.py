@@ -37,6 +37,7 @@ def is_running(pid: int) -> bool:
     return state not in "ZX"
 
 
+@pytest.mark.rfc2661("5.3-frames", "8.2-udp")
 @pytest.mark.parametrize("version", [4, 6])
 def test_both_families_flow_and_the_driver_counts_them(tmp_path, version):
     with running(tmp_path, version) as network:

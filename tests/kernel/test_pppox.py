@@ -112,6 +112,7 @@ def test_the_reorder_timeout_is_kept_in_jiffies():
     in_private_netns(test)
 
 
+@pytest.mark.rfc2661("5.4-lost")
 def test_numbered_packets_where_numbers_are_required():
     def test():
         with Wire(send_sequence=True, receive_sequence=True, lns_mode=True) as wire:

@@ -4,6 +4,7 @@ from heapq import heappop, heappush
 from itertools import count
 from random import Random
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -60,6 +61,7 @@ def drive(
     raise AssertionError("it never came to rest")
 
 
+@pytest.mark.rfc2661("5.8-order", "5.8-duplicate")
 @settings(max_examples=60, deadline=None)
 @given(
     seed=st.integers(0, 2**32),

@@ -50,6 +50,7 @@ def test_the_line_is_described_in_an_icrq_only() -> None:
     }
 
 
+@pytest.mark.rfc2661("6-avps")
 @pytest.mark.parametrize("kind", list(MessageType))
 def test_messages_carry_what_section_6_says(kind: MessageType) -> None:
     rules = RULES.values()
@@ -60,6 +61,7 @@ def test_messages_carry_what_section_6_says(kind: MessageType) -> None:
     assert may == expected_may | {36}
 
 
+@pytest.mark.rfc2661("4.4.1-bits")
 def test_bits_are_those_of_section_4() -> None:
     assert {kind for kind, rule in RULES.items() if not rule.mandatory_bit} == WITHOUT_M
     assert {kind for kind, rule in RULES.items() if not rule.may_hide} == NEVER_HIDDEN
@@ -81,6 +83,7 @@ def test_dataclasses_agree_with_the_table(kind: MessageType) -> None:
         assert is_required == (kind in rules[name].required_in), name
 
 
+@pytest.mark.rfc2661("4.1-length")
 def test_splits() -> None:
     body = bytes.fromhex("8008 0000 0000 0006") + bytes.fromhex("4c09 0009 002a aabbcc")
     avps, broken = split_avps(body)
@@ -91,6 +94,7 @@ def test_splits() -> None:
     ]
 
 
+@pytest.mark.rfc2661("4.1-length")
 @pytest.mark.parametrize(
     ("octets", "whole", "text"),
     [
@@ -107,6 +111,7 @@ def test_keeps_what_came_before_a_bad_length(octets: str, whole: int, text: str)
     assert text in broken
 
 
+@pytest.mark.rfc2661("4.1-largest")
 def test_largest_avp_fits_and_a_larger_one_does_not() -> None:
     data = encode_avp(7, bytes(1017), mandatory=True)
     assert split_avps(data) == ([RawAvp(True, False, 0, 0, 7, bytes(1017))], None)

@@ -33,6 +33,7 @@ def taken(subject, now=0.0):
     return items
 
 
+@pytest.mark.rfc2661("5.8-back-off")
 @pytest.mark.parametrize(
     ("transmissions", "timeout_s"), [(1, 1), (2, 2), (3, 4), (4, 8), (5, 8), (6, 8), (1000, 8)]
 )
@@ -40,6 +41,7 @@ def test_timeout_doubles_to_its_cap(transmissions: int, timeout_s: float) -> Non
     assert TIMERS.timeout_s(transmissions) == timeout_s
 
 
+@pytest.mark.rfc2661("5.8-back-off", "5.8-give-up")
 def test_retransmits_with_back_off_and_gives_up() -> None:
     subject = channel()
     subject.send("m")
@@ -61,6 +63,7 @@ def test_retransmits_with_back_off_and_gives_up() -> None:
     assert subject.get_timer() is None
 
 
+@pytest.mark.rfc2661("A-slow-start", "A-avoidance", "5.8-congestion")
 def test_slow_start_then_congestion_avoidance() -> None:
     subject = channel(peer_window=16)
     for number in range(60):
@@ -79,6 +82,7 @@ def test_slow_start_then_congestion_avoidance() -> None:
     assert max(windows) == 16
 
 
+@pytest.mark.rfc2661("A-timeout", "5.8-congestion")
 def test_a_timeout_halves_the_threshold_and_starts_slowly() -> None:
     subject = channel(peer_window=8)
     for number in range(40):
@@ -107,6 +111,7 @@ def test_a_timeout_halves_the_threshold_and_starts_slowly() -> None:
     assert windows == [2, 3, 4, 4, 4, 4, 5]
 
 
+@pytest.mark.rfc2661("4.4.3-window", "5.8-window")
 def test_peer_window_bounds_what_is_under_way() -> None:
     subject = channel(peer_window=2)
     for number in range(20):
@@ -117,6 +122,7 @@ def test_peer_window_bounds_what_is_under_way() -> None:
         subject.receive(0, due[-1].ns + 1, None, 0.0)
 
 
+@pytest.mark.rfc2661("5.8-ns-nr")
 def test_sequence_numbers_wrap() -> None:
     subject, other = channel(delay_s=0.0), channel(delay_s=0.0)
     for number in range(65540):
@@ -131,6 +137,7 @@ def test_sequence_numbers_wrap() -> None:
         assert subject.is_quiet
 
 
+@pytest.mark.rfc2661("5.8-order")
 def test_out_of_order_is_held_and_delivered_in_order() -> None:
     subject = channel()
     assert subject.receive(2, 0, "c", 0.0) is Verdict.HELD
@@ -142,6 +149,7 @@ def test_out_of_order_is_held_and_delivered_in_order() -> None:
     assert subject.nr == 3
 
 
+@pytest.mark.rfc2661("5.8-ns-nr")
 @pytest.mark.parametrize(
     ("ns", "verdict"),
     [
@@ -156,6 +164,7 @@ def test_window_and_duplicates_by_ns(ns: int, verdict: Verdict) -> None:
     assert channel().receive(ns, 0, "m", 0.0) is verdict
 
 
+@pytest.mark.rfc2661("5.8-duplicate")
 def test_duplicate_is_acknowledged_at_once() -> None:
     subject = channel()
     subject.receive(0, 0, "a", 0.0)
@@ -167,6 +176,7 @@ def test_duplicate_is_acknowledged_at_once() -> None:
     assert subject.transmissions(1.0) == [(None, 0, 1, 1)]
 
 
+@pytest.mark.rfc2661("5.8-piggyback")
 def test_acknowledgement_waits_for_its_delay_or_a_message() -> None:
     subject = channel()
     subject.receive(0, 0, "a", 0.0)
@@ -185,6 +195,7 @@ def test_delay_of_zero_acknowledges_at_once() -> None:
     assert subject.transmissions(7.0) == [(None, 0, 1, 1)]
 
 
+@pytest.mark.rfc2661("5.8-no-withholding")
 def test_half_a_window_is_acknowledged_at_once() -> None:
     subject = channel(receive_window=4)
     subject.receive(0, 0, "a", 0.0)
@@ -195,6 +206,7 @@ def test_half_a_window_is_acknowledged_at_once() -> None:
     assert subject.transmissions(0.0) == [(None, 0, 2, 1)]
 
 
+@pytest.mark.rfc2661("5.8-zlb")
 def test_zlb_uses_up_no_sequence_number() -> None:
     subject = channel()
     assert subject.receive(0, 0, None, 0.0) is Verdict.ACKNOWLEDGEMENT
@@ -220,6 +232,7 @@ def test_acknowledging_what_never_left_is_noticed(nr: int) -> None:
     assert subject.is_quiet
 
 
+@pytest.mark.rfc2661("5.8-newest-nr")
 def test_retransmission_carries_the_newest_nr() -> None:
     subject = channel()
     subject.send("m")

@@ -80,6 +80,7 @@ VECTORS = [
 ]
 
 
+@pytest.mark.rfc2661("3.2-types", "4.4.1-first")
 @pytest.mark.parametrize(("octets", "message"), VECTORS)
 def test_vectors(octets: str, message: object) -> None:
     body = bytes.fromhex(octets)
@@ -121,6 +122,7 @@ REFUSED = [
 ]
 
 
+@pytest.mark.rfc2661("4.4.1-first", "4.4.1-unknown", "6-avps")
 @pytest.mark.parametrize(("body", "text", "error", "kind"), REFUSED)
 def test_refuses(body: bytes, text: str, error: int, kind: int | None) -> None:
     with pytest.raises(MessageError, match=text) as caught:
@@ -151,6 +153,7 @@ TOLERATED = [
 ]
 
 
+@pytest.mark.rfc2661("4.1-reserved", "4.1-optional", "4.1-vendor", "7.1-tolerate")
 @pytest.mark.parametrize(("octets", "unrecognized", "remark"), TOLERATED)
 def test_tolerates(octets: str, unrecognized: tuple[RawAvp, ...], remark: str) -> None:
     message = decode_message(with_avp(ICRQ_BODY, octets))
@@ -168,6 +171,7 @@ def test_unknown_avps_survive_encoding() -> None:
     assert encode_message(decode_message(body)) == body
 
 
+@pytest.mark.rfc2661("4.4.1-unknown")
 def test_unknown_message_without_m_bit_is_a_value() -> None:
     body = bytes.fromhex("0008 0000 0000 0063 0007 0000 0001 aa")
     message = decode_message(body)
@@ -178,6 +182,7 @@ def test_unknown_message_without_m_bit_is_a_value() -> None:
     assert encode_message(message) == body
 
 
+@pytest.mark.rfc2661("4.3-vector-latest", "4.3-vector-shared")
 def test_hidden_avps_are_revealed() -> None:
     secret, vector = b"s3cret", b"0123456789abcdef"
     hidden = hide(AvpType.CALLED_NUMBER, b"555", secret=secret, random_vector=vector)

@@ -80,6 +80,7 @@ def flow(node: Node) -> str:
     )
 
 
+@pytest.mark.rfc2661("5.1-three-messages", "5.2-incoming")
 def test_one_call_from_nothing_to_nothing() -> None:
     network, lac, lns = lab()
     tunnel, (session,) = up(network, lac)
@@ -100,6 +101,7 @@ def test_one_call_from_nothing_to_nothing() -> None:
         assert node.endpoint._tunnels == node.endpoint._by_peer == {}
 
 
+@pytest.mark.rfc2661("3.1-ids", "4.4.3-tunnel-id", "4.4.4-session-id")
 def test_ids_agree_at_both_ends() -> None:
     network, lac, lns = lab()
     up(network, lac, calls=20)
@@ -130,6 +132,7 @@ def test_several_sessions_in_several_tunnels() -> None:
     assert lac.endpoint.place_call(second, network.now, CallParameters())
 
 
+@pytest.mark.rfc2661("7.2-local-end")
 def test_the_lns_may_close_too() -> None:
     network, lac, lns = lab()
     up(network, lac)
@@ -154,6 +157,7 @@ def test_both_may_close_at_once() -> None:
         assert sum(e.name == "StopCCN" for e in node.of(MessageSent)) == 1
 
 
+@pytest.mark.rfc2661("4.4.3-tunnel-id")
 def test_a_sccrq_has_tunnel_id_zero_each_time() -> None:
     network, lac, _ = lab(lambda *_: ())
     lac.endpoint.open_tunnel(LNS, network.now)
@@ -206,6 +210,7 @@ def test_an_answer_that_does_not_get_back() -> None:
     assert "the request came through but the answer does not" in closed.cause
 
 
+@pytest.mark.rfc2661("5.5-hello", "5.5-unanswered", "5.8-give-up")
 def test_a_peer_that_goes_away_is_found_by_hello() -> None:
     network, lac, lns = lab(lac={"hello_interval_s": 10})
     up(network, lac, calls=2)
@@ -222,6 +227,7 @@ def test_a_peer_that_goes_away_is_found_by_hello() -> None:
     assert not lns.of(TunnelClosed)
 
 
+@pytest.mark.rfc2661("5.5-hello", "6.5-not-expected")
 def test_no_hello_when_switched_off() -> None:
     network, lac, lns = lab(lac={"hello_interval_s": 0}, hello_interval_s=0)
     up(network, lac)
@@ -231,6 +237,7 @@ def test_no_hello_when_switched_off() -> None:
     assert lns.endpoint.get_timer() is None
 
 
+@pytest.mark.rfc2661("5.7-retention")
 def test_a_stopccn_is_acknowledged_again_during_retention() -> None:
     network, lac, lns = lab()
     tunnel, _ = up(network, lac)
@@ -256,6 +263,7 @@ def test_a_stopccn_is_acknowledged_again_during_retention() -> None:
 # Addresses.
 
 
+@pytest.mark.rfc2661("8.1-ports")
 def test_the_answerer_may_move_its_port() -> None:
     network, lac, lns = lab()
     moved = LNS._replace(port=40001)
@@ -282,6 +290,7 @@ def test_the_answerer_may_move_its_port() -> None:
     assert lac.endpoint.dropped == {DropReason.WRONG_SOURCE: 1}
 
 
+@pytest.mark.rfc2661("8.1-static")
 @pytest.mark.parametrize("source", [LAC_2, Address("203.0.113.1", 1701)])
 def test_another_source_is_dropped_and_counted(source: Address) -> None:
     network, lac, lns = lab()
@@ -358,6 +367,7 @@ def test_a_repeated_sccrq_makes_no_second_tunnel() -> None:
     assert lns.endpoint.dropped[DropReason.DUPLICATE] > 0
 
 
+@pytest.mark.rfc2661("4.4.3-stop-id")
 def test_a_stopccn_before_the_sccrp_arrives_finds_its_tunnel() -> None:
     network, lac, lns = lab(lambda _, source, __: () if source == LNS else (0.001,))
     tunnel = lac.endpoint.open_tunnel(LNS, network.now)
@@ -384,6 +394,7 @@ def test_closing_before_the_answer_comes_closes_the_peer_too() -> None:
 # Authentication (§5.1.1).
 
 
+@pytest.mark.rfc2661("5.1.1-response", "5.1.1-refuse", "9.1-authentication", "4.4.3-response")
 @pytest.mark.parametrize("lac_secret", [None, b"secret", b"other"])
 @pytest.mark.parametrize("lns_secret", [None, b"secret"])
 def test_authentication(lac_secret: bytes | None, lns_secret: bytes | None) -> None:
@@ -453,11 +464,13 @@ def test_a_configuration_that_fits_no_sccrq_is_refused(changes: dict[str, object
         Endpoint(lns_config(**changes), random=Random(1))
 
 
+@pytest.mark.rfc2661("5.8-shutdown")
 def test_retention_is_one_retransmission_cycle() -> None:
     assert EndpointConfig(host_name="x").retention_period_s() == 31
     assert EndpointConfig(host_name="x", retention_s=5).retention_period_s() == 5
 
 
+@pytest.mark.rfc2661("5.3-zero")
 def test_ids_are_never_zero_and_never_taken() -> None:
     taken = set(range(1, 65000))
     random = Random(3)

@@ -46,12 +46,14 @@ BAD = [
 ]
 
 
+@pytest.mark.rfc2661("3.1-control-bits-in", "3.1-reserved", "3.1-offset", "3.1-length")
 @pytest.mark.parametrize(("data", "expected"), GOOD)
 def test_decodes(data: bytes, expected: ControlHeader | DataHeader) -> None:
     assert decode_header(data) == expected
     assert type(decode_header(data)) is type(expected)
 
 
+@pytest.mark.rfc2661("3.1-unknown-version", "3.1-length", "3.1-control-bits-in", "8.1-l2f")
 @pytest.mark.parametrize(("octets", "text"), BAD)
 def test_refuses(octets: str, text: str) -> None:
     with pytest.raises(HeaderError, match=text) as caught:
@@ -59,10 +61,12 @@ def test_refuses(octets: str, text: str) -> None:
     assert caught.value.section == "§3.1"
 
 
+@pytest.mark.rfc2661("3.1-control-bits", "3.1-version")
 def test_encodes_a_zlb() -> None:
     assert encode_control(0x1234, 0, 7, 9) == ZLB
 
 
+@pytest.mark.rfc2661("3.1-length")
 def test_length_counts_the_body() -> None:
     data = encode_control(1, 2, 3, 4, b"abcde")
     assert data[2:4] == b"\x00\x11"

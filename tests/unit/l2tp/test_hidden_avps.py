@@ -69,6 +69,7 @@ def test_who_calls_is_hidden_with_a_secret() -> None:
         assert secret not in wire
 
 
+@pytest.mark.rfc2661("4.3-secret")
 def test_nothing_is_hidden_without_a_secret_or_without_a_wish() -> None:
     network, *_ = call(lac={"hidden_avps": frozenset()})
     assert hidden_types(network, LAC) == set()
@@ -102,6 +103,7 @@ def test_another_secret_ends_the_tunnel() -> None:
     assert not lac.of(TunnelEstablished)
 
 
+@pytest.mark.rfc2661("4.3-vector-first")
 def test_each_message_has_a_random_vector_of_its_own_before_what_it_hides() -> None:
     network, *_ = call(lac={"hidden_avps": ALL})
     vectors = []
@@ -119,6 +121,7 @@ def test_each_message_has_a_random_vector_of_its_own_before_what_it_hides() -> N
     assert {len(vector) for vector in vectors} == {16}
 
 
+@pytest.mark.rfc2661("4.3-padding")
 def test_the_length_of_what_is_hidden_is_hidden_too() -> None:
     network, *_ = call()
     lengths = {

@@ -11,6 +11,7 @@ SECRET = b"tunnel secret"
 VECTOR = bytes(range(16))
 
 
+@pytest.mark.rfc2661("5.1.1-response")
 def test_response_is_the_chap_digest_with_the_message_type_as_id() -> None:
     expected = hashlib.md5(b"\x02" + SECRET + b"challenge").digest()
     assert challenge_response(MessageType.SCCRP, SECRET, b"challenge") == expected
@@ -19,6 +20,7 @@ def test_response_is_the_chap_digest_with_the_message_type_as_id() -> None:
     assert not is_response_right(expected, MessageType.SCCRP, SECRET, b"challengf")
 
 
+@pytest.mark.rfc2661("4.3-chain")
 def test_hiding_follows_the_chain_of_section_4_3() -> None:
     # Written out block by block, as the RFC does, for a value of two blocks and a bit.
     value = bytes(range(100, 135))
@@ -32,6 +34,7 @@ def test_hiding_follows_the_chain_of_section_4_3() -> None:
     assert hide(21, value, secret=SECRET, random_vector=VECTOR) == c1 + c2 + c3
 
 
+@pytest.mark.rfc2661("4.3-padding")
 @pytest.mark.parametrize("size", [0, 1, 13, 14, 15, 30, 31, 200])
 @pytest.mark.parametrize("padding", [b"", b"some padding of 24 octet"])
 def test_hidden_values_come_back(size: int, padding: bytes) -> None:
@@ -47,6 +50,7 @@ def test_what_reveals_no_value_is_refused(hidden: bytes) -> None:
         reveal(21, hidden, secret=SECRET, random_vector=VECTOR)
 
 
+@pytest.mark.rfc2661("5.1.1-secret")
 def test_each_end_can_prove_itself() -> None:
     here, there = (
         Authentication(SECRET, Random(1), challenges=True),
@@ -64,6 +68,7 @@ def test_without_a_secret_nothing_is_asked() -> None:
     assert open_end.find_fault(MessageType.SCCRP, response=None) is None
 
 
+@pytest.mark.rfc2661("5.1.1-refuse")
 @pytest.mark.parametrize(
     ("secret", "kind", "response", "challenge", "fault"),
     [

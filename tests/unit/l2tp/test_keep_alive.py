@@ -2,6 +2,8 @@
 
 from random import Random
 
+import pytest
+
 from l2tp.endpoint import CallParameters, Endpoint
 from l2tp.events import MessageSent, TunnelClosed
 from l2tp.header import encode_control
@@ -31,6 +33,7 @@ class Traffic:
         return [event.name for event in self.lac.of(MessageSent)].count("HELLO")
 
 
+@pytest.mark.rfc2661("5.5-hello")
 def test_a_hello_follows_silence() -> None:
     traffic = Traffic()
     traffic.network.run(59)
@@ -41,6 +44,7 @@ def test_a_hello_follows_silence() -> None:
     assert traffic.asked == [traffic.tunnel]
 
 
+@pytest.mark.rfc2661("5.5-data")
 def test_data_puts_the_hello_off() -> None:
     traffic = Traffic()
     for _ in range(5):

@@ -49,6 +49,7 @@ class Call:
             self.lns.endpoint.accept_call(event.local_tunnel_id, event.local_session_id, now)
 
 
+@pytest.mark.rfc2661("6.13-wen")
 def test_wen_is_recorded_at_the_lns_and_reported() -> None:
     call = Call()
     call.lac.endpoint.report_errors(*call.at_lac, call.network.now, ERRORS)
@@ -62,6 +63,7 @@ def test_wen_is_recorded_at_the_lns_and_reported() -> None:
     assert not call.lac.of(CallErrorsReported)
 
 
+@pytest.mark.rfc2661("6.14-sli")
 def test_sli_is_recorded_at_the_lac_and_reported() -> None:
     call = Call()
     call.lns.endpoint.set_link_info(*call.at_lns, call.network.now, MAPS)

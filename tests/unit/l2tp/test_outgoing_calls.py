@@ -47,6 +47,7 @@ def names(node: Node) -> list[str]:
     return [event.name for event in node.of(MessageSent) if event.name != "ZLB"]
 
 
+@pytest.mark.rfc2661("5.2-outgoing", "7.5-ocrp")
 @pytest.mark.parametrize("opens", ["lac", "lns"])
 def test_the_lns_asks_and_the_lac_dials(opens: str) -> None:
     network, lac, lns = pair()
@@ -86,6 +87,7 @@ def test_the_lns_asks_and_the_lac_dials(opens: str) -> None:
     assert [name for name in names(lac) if name[0] == "O"] == ["OCRP", "OCCN"]
 
 
+@pytest.mark.rfc2661("7.5-release", "4.4.4-q931")
 def test_what_the_line_said_of_a_failed_call_reaches_the_lns() -> None:
     network, lac, lns = pair()
     request(network, lns)
@@ -113,6 +115,7 @@ def test_a_rejected_call_ends_at_once() -> None:
     assert closed.message == "no such number"
 
 
+@pytest.mark.rfc2661("7.3-set-up-time")
 def test_a_call_that_nobody_answers_is_given_up_in_time() -> None:
     network, lac, lns = pair(session_setup_timeout_s=9)
     request(network, lns)
@@ -123,6 +126,7 @@ def test_a_call_that_nobody_answers_is_given_up_in_time() -> None:
     assert lns.of(SessionClosed)[0].by_peer
 
 
+@pytest.mark.rfc2661("4.4.3-framing")
 @pytest.mark.parametrize(
     ("changes", "call", "result", "error"),
     [
@@ -157,6 +161,7 @@ def test_a_lac_refuses_what_it_cannot_dial(
     assert (closed.result_code, closed.error_code, closed.by_peer) == (result, error, True)
 
 
+@pytest.mark.rfc2661("4.4.4-bearer")
 @pytest.mark.parametrize("can", [None, 0, int(Bearer.ANALOG)])
 def test_an_lns_asks_for_no_bearer_that_the_lac_did_not_advertise(can: int | None) -> None:
     network, lac, lns = pair(bearer_capabilities=can)

@@ -51,6 +51,7 @@ def enter(way: str, **changes: object) -> tuple[ScriptedPeer, int, int]:
     return peer, tunnel, session
 
 
+@pytest.mark.rfc2661("7.4-table", "7.5-table")
 @pytest.mark.parametrize("way", list(WAYS))
 @pytest.mark.parametrize("name", list(MESSAGES))
 def test_every_state_and_message(way: str, name: str) -> None:
@@ -83,6 +84,7 @@ def test_every_state_and_message(way: str, name: str) -> None:
     assert peer.endpoint.place_call(tunnel, peer.now, CallParameters()) != 0
 
 
+@pytest.mark.rfc2661("5.6-cdn", "4.4.4-session-id")
 @pytest.mark.parametrize("way", list(WAYS))
 def test_hanging_up_sends_a_cdn_to_the_peers_id(way: str) -> None:
     peer, tunnel, session = enter(way)
@@ -102,6 +104,7 @@ def test_hanging_up_sends_a_cdn_to_the_peers_id(way: str) -> None:
     assert len(peer.said) == 1
 
 
+@pytest.mark.rfc2661("4.1-mandatory-session", "7.1-clear")
 @pytest.mark.parametrize("way", list(WAYS))
 def test_an_invalid_message_ends_the_session_only(way: str) -> None:
     peer, _, session = enter(way)
@@ -113,6 +116,7 @@ def test_an_invalid_message_ends_the_session_only(way: str) -> None:
     assert not peer.of(TunnelClosed)
 
 
+@pytest.mark.rfc2661("7.3-set-up-time")
 @pytest.mark.parametrize("way", [way for way in WAYS if WAYS[way] != "established"])
 def test_a_call_that_is_not_set_up_in_time_ends(way: str) -> None:
     peer, _, _ = enter(way, session_setup_timeout_s=7)
@@ -134,6 +138,7 @@ def test_an_established_call_has_no_deadline(way: str) -> None:
     assert not peer.of(SessionClosed)
 
 
+@pytest.mark.rfc2661("4.4.5-carried")
 def test_what_the_lac_says_reaches_the_lns() -> None:
     peer = ScriptedPeer(lns_config())
     peer.established()
@@ -195,6 +200,7 @@ def test_what_the_lac_is_told_reaches_the_wire() -> None:
     assert not peer.of(SessionEstablished)[0].lns_mode
 
 
+@pytest.mark.rfc2661("4.4.4-serial")
 def test_serial_numbers_are_chosen_and_differ() -> None:
     peer = ScriptedPeer(lac_config())
     tunnel = peer.established_by_endpoint()
@@ -206,6 +212,7 @@ def test_serial_numbers_are_chosen_and_differ() -> None:
     assert len(serials) == 3
 
 
+@pytest.mark.rfc2661("4.4.4-cdn-id")
 def test_a_cdn_before_the_peer_knows_our_id_finds_its_session() -> None:
     peer, _, session = enter("call_wait_answer")
     peer.say(CDN(result_code=ResultCode(1), assigned_session_id=PEER_SESSION_ID))

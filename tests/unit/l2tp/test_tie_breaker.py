@@ -29,6 +29,7 @@ from tests.support.scripted_peer import PEER, ScriptedPeer, sccrq
 HIGH, LOW = b"\xff" * 8, bytes(8)
 
 
+@pytest.mark.rfc2661("4.4.3-tie")
 @pytest.mark.parametrize(
     ("ours", "theirs", "tie"),
     [
@@ -56,6 +57,7 @@ def crossed(*, ours: bool = True, **changes: object) -> tuple[ScriptedPeer, int]
     return peer, tunnel
 
 
+@pytest.mark.rfc2661("4.4.3-tie")
 def test_who_loses_discards_its_tunnel_in_silence_and_takes_the_peers() -> None:
     peer, tunnel = crossed()
     session = peer.endpoint.place_call(tunnel, peer.now, CallParameters())
@@ -80,6 +82,7 @@ def test_who_wins_drops_the_peers_request_in_silence() -> None:
     assert (dropped.reason, dropped.section) == (DropReason.LOST_TIE, "§4.4.3")
 
 
+@pytest.mark.rfc2661("4.4.3-tie-equal")
 def test_equal_values_end_both() -> None:
     peer, tunnel = crossed()
     ours = peer.endpoint._tunnels[tunnel].tie_breaker

@@ -23,6 +23,7 @@ USED_STATES = {
 }
 
 
+@pytest.mark.rfc2661("7.2-table")
 @pytest.mark.parametrize("state", list(TunnelState))
 @pytest.mark.parametrize("event", TUNNEL_RECEIVED)
 def test_a_tunnel_has_an_answer_to_everything_received(
@@ -31,6 +32,7 @@ def test_a_tunnel_has_an_answer_to_everything_received(
     assert TUNNEL_TABLE.allows(state, event)
 
 
+@pytest.mark.rfc2661("7.4-table")
 @pytest.mark.parametrize("role", list(SessionRole))
 @pytest.mark.parametrize("event", [*SESSION_RECEIVED, SessionInput.TUNNEL_CLOSED])
 def test_a_session_has_an_answer_to_everything_received(
@@ -100,6 +102,7 @@ SECTION_7_2_1 = [
 ]
 
 
+@pytest.mark.rfc2661("7.2-table", "5.1-three-messages")
 @pytest.mark.parametrize(("state", "event", "actions", "following"), SECTION_7_2_1)
 def test_tunnel_table_is_that_of_the_rfc(
     state: str, event: TunnelInput, actions: str, following: str
@@ -185,6 +188,7 @@ SECTION_7_4 = [
 ]  # fmt: skip
 
 
+@pytest.mark.rfc2661("7.4-table", "7.5-table", "6.12-clean")
 @pytest.mark.parametrize(("role", "state", "event", "actions", "following"), SECTION_7_4)
 def test_session_tables_are_those_of_the_rfc(
     role: SessionRole, state: str, event: SessionInput, actions: str, following: str

@@ -96,6 +96,7 @@ def enter(state: str) -> ScriptedPeer:
     return peer
 
 
+@pytest.mark.rfc2661("7.2-table")
 @pytest.mark.parametrize("state", STATES)
 @pytest.mark.parametrize("name", list(MESSAGES))
 def test_every_state_and_message(state: str, name: str) -> None:
@@ -121,6 +122,7 @@ def test_every_state_and_message(state: str, name: str) -> None:
     assert peer.headers[-1].nr == peer.ns
 
 
+@pytest.mark.rfc2661("5.7-retention")
 @pytest.mark.parametrize("state", STATES)
 def test_a_closed_tunnel_is_released_and_forgotten(state: str) -> None:
     peer = enter(state)
@@ -140,6 +142,7 @@ REFUSED_GREETINGS = [
 ]
 
 
+@pytest.mark.rfc2661("7.2-version", "4.4.2-version")
 @pytest.mark.parametrize(("changes", "result", "error", "cause"), REFUSED_GREETINGS)
 def test_unacceptable_sccrq(
     changes: dict[str, object], result: int, error: int, cause: str
@@ -150,6 +153,7 @@ def test_unacceptable_sccrq(
     assert not peer.of(TunnelRequested)
 
 
+@pytest.mark.rfc2661("7.2-version")
 @pytest.mark.parametrize(("changes", "result", "error", "cause"), REFUSED_GREETINGS)
 def test_unacceptable_sccrp(
     changes: dict[str, object], result: int, error: int, cause: str
@@ -193,6 +197,7 @@ def test_an_invalid_sccrq_is_refused_by_name(octets: str, error: int) -> None:
     _check_refusal(peer, StopResult.GENERAL_ERROR, error, "invalid message")
 
 
+@pytest.mark.rfc2661("4.1-mandatory-tunnel", "7.1-clear")
 def test_an_invalid_message_of_the_tunnel_ends_it() -> None:
     peer = ScriptedPeer(lns_config())
     peer.established()
@@ -222,6 +227,7 @@ def test_what_the_peer_says_of_itself_is_reported() -> None:
     ]
 
 
+@pytest.mark.rfc2661("7.3-set-up-time")
 def test_a_set_up_that_does_not_go_on_ends() -> None:
     peer = ScriptedPeer(lns_config(tunnel_setup_timeout_s=20))
     peer.wait_ctl_conn()
@@ -234,6 +240,7 @@ def test_a_set_up_that_does_not_go_on_ends() -> None:
     assert "still wait-ctl-conn after 20 s" in peer.of(TunnelClosed)[0].cause
 
 
+@pytest.mark.rfc2661("4.4.3-tunnel-id")
 def test_a_sccrq_sent_again_still_has_tunnel_id_zero() -> None:
     peer = ScriptedPeer(lac_config())
     peer.wait_ctl_reply()
@@ -245,6 +252,7 @@ def test_a_sccrq_sent_again_still_has_tunnel_id_zero() -> None:
     assert [header.tunnel_id for header in headers] == [0, 0]
 
 
+@pytest.mark.rfc2661("8.1-static")
 def test_only_the_expected_answer_moves_the_peer() -> None:
     peer = ScriptedPeer(lac_config())
     peer.wait_ctl_reply()

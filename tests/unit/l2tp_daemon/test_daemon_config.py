@@ -92,6 +92,7 @@ def test_an_lns(load):
     assert config.data.lns_mode
 
 
+@pytest.mark.rfc2661("5.5-hello", "5.8-give-up")
 def test_settings_reach_the_endpoint_ppp_and_the_driver(load):
     config = load(
         LAC

@@ -193,6 +193,7 @@ def run(scenario):
     asyncio.run(scenario())
 
 
+@pytest.mark.rfc2661("5.0-frames")
 def test_a_session_comes_up_at_both_ends(pair):
     async def scenario():
         async with pair:
@@ -469,6 +470,7 @@ def test_a_hello_asks_for_a_sign_of_life(pair):
     run(scenario)
 
 
+@pytest.mark.rfc2661("4.4.4-sequencing", "5.4-required")
 def test_a_call_that_requires_numbers_is_numbered_at_both_ends(pair):
     pair.call_text = "sequencing = true\n"
 
