@@ -37,6 +37,7 @@ from l2tp.events import (
 )
 from l2tp.kernel.udp import NetworkReport
 from l2tp.log import EventLog
+from l2tp.network_causes import explain
 from l2tp.operations import Operations
 from l2tp.parameters import Address
 from l2tp.ppp.home import PppHome
@@ -253,14 +254,12 @@ class Daemon:
         destination = Address(*report.destination)
         if report.errno == errno.ECONNREFUSED:
             self.deaf.add(destination)
+        text = explain(report.errno, report.text, destination)
         self.log.write(
-            "NetworkError",
-            local_tunnel_id=local_tunnel_id,
-            destination=destination,
-            text=report.text,
+            "NetworkError", local_tunnel_id=local_tunnel_id, destination=destination, text=text
         )
         if local_tunnel_id is not None:
-            self.endpoint.note_network_error(local_tunnel_id, report.text)
+            self.endpoint.note_network_error(local_tunnel_id, text)
 
     def _received_data(self, local_tunnel_id: int) -> int:
         """Ask the driver how many data messages a tunnel got, before a HELLO (RFC 2661 §5.5)."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 from pathlib import Path
 
 from l2tp.config import load_config
@@ -21,6 +22,7 @@ def launch(role: str, path: Path) -> None:
     """
     config = load_config(path, role)
     require_driver()
+    _allow_many_files()
     remains = Remains(config.state_folder)
     remains.clear()
     # pppds and whatever they start inherit it.
@@ -33,3 +35,9 @@ def launch(role: str, path: Path) -> None:
     from l2tp.serve import serve
 
     serve(config, home, listeners, remains)
+
+
+def _allow_many_files() -> None:
+    """Take as many descriptors as we may: a tunnel and a session need several each."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))

@@ -157,7 +157,7 @@ class Table:
     def close(self) -> None:
         """Report the keys that nobody asked for."""
         for key in self._data:
-            self.problem(key, "is not a setting of this table; see docs for the schema")
+            self.problem(key, "is not a setting of this table; see docs/configuration.md")
 
     def _read(
         self,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -95,6 +96,14 @@ class Network:
             (folder / "secrets.toml").write_text(SECRETS)
             (folder / "secrets.toml").chmod(0o600)
 
+    def edit(self, role: str, old: str, new: str) -> None:
+        """Change a daemon's configuration; it takes note when it is started or reloaded."""
+        path = self.folder / role / "config.toml"
+        text = path.read_text()
+        if old not in text:
+            raise AssertionError(f"no {old!r} in {text}")
+        path.write_text(text.replace(old, new))
+
     def start(self, *roles: str) -> None:
         for role in roles:
             argv = [sys.executable, "-m", "l2tp", role]
@@ -147,8 +156,14 @@ class Network:
     def run(self, *argv: str) -> str:
         return subprocess.run(argv, check=True, capture_output=True, text=True).stdout
 
-    def ping(self, role: str, address: str) -> None:
-        self.run("ip", "netns", "exec", self.names[role], "ping", "-c2", "-W5", address)
+    def ping(self, role: str, address: str, *options: str) -> None:
+        words = ("ping", "-c2", "-W5", *options, address)
+        self.run("ip", "netns", "exec", self.names[role], *words)
+
+    def log(self, role: str) -> list[dict[str, Any]]:
+        """Every record that a daemon wrote so far."""
+        text = (self.folder / role / "log.jsonl").read_text()
+        return [json.loads(line) for line in text.splitlines()]
 
     def __exit__(
         self,

@@ -166,7 +166,7 @@ routes = ["203.0.113.1/24"]
         'config.toml:17: tunnel[2].call[1].user: there is no "nobody" in [users] of the secrets '
         "file",
         'config.toml:13: tunnel[2].name: "one" is there already',
-        "config.toml:2: colour: is not a setting of this table; see docs for the schema",
+        "config.toml:2: colour: is not a setting of this table; see docs/configuration.md",
     ]
 
 
