@@ -12,6 +12,7 @@ from l2tp.parameters import EndpointConfig
 from l2tp.toml_table import Table
 
 _HOUR_S: Final = 3600.0
+_NOT_SET: Final = -1.0
 _MANY: Final = 1_000_000
 
 # [protocol]: fields of EndpointConfig, lowest and highest value.
@@ -58,7 +59,11 @@ def read_endpoint(
         for name, low, high in _PROTOCOL_NUMBERS
     }
     values |= _integers(protocol, _PROTOCOL_INTEGERS, defaults)
-    retention = protocol.number("retention_s", 0.0, _HOUR_S, -1.0)
+    retention = protocol.number("retention_s", 0.0, _HOUR_S, _NOT_SET)
+    dead_time = protocol.number("dead_time_s", 0.5, _HOUR_S, _NOT_SET)
+    hides = protocol.boolean("hide_avps", True)
+    values["challenges"] = protocol.boolean("challenge", True)
+    values["single_tunnel"] = protocol.boolean("single_tunnel", False)
     protocol.close()
     limits = root.table("limits")
     values |= _integers(limits, _TOTALS, defaults)
@@ -71,7 +76,9 @@ def read_endpoint(
         accepts_outgoing_calls=dials,
         secrets=credentials.tunnels if listens else {},
         secret=credentials.tunnels.get("*") if listens else None,
-        retention_s=None if retention < 0 else retention,
+        retention_s=None if retention == _NOT_SET else retention,
+        dead_time_s=None if dead_time == _NOT_SET else dead_time,
+        hidden_avps=EndpointConfig(host_name=host_name).hidden_avps if hides else frozenset(),
         limits=Limits(**per_peer),
         **values,
     )

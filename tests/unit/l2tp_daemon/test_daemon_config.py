@@ -101,6 +101,10 @@ def test_settings_reach_the_endpoint_ppp_and_the_driver(load):
 hello_interval_s = 5
 receive_window_size = 3
 retention_s = 1
+dead_time_s = 9
+challenge = false
+hide_avps = false
+single_tunnel = true
 [ppp]
 mtu = 1400
 authentication = "mschap-v2"
@@ -112,7 +116,10 @@ reorder_timeout_ms = 20
         "lac",
     )
     assert (config.endpoint.hello_interval_s, config.endpoint.receive_window_size) == (5.0, 3)
-    assert config.endpoint.retention_s == 1.0
+    assert (config.endpoint.retention_s, config.endpoint.dead_time_s) == (1.0, 9.0)
+    assert not config.endpoint.challenges
+    assert not config.endpoint.hidden_avps
+    assert config.endpoint.single_tunnel
     assert (config.ppp.mtu, config.ppp.authentication) == (1400, "mschap-v2")
     assert config.ppp.extra == ("idle 5",)
     assert (config.data.send_sequence, config.data.reorder_timeout_ms) == (True, 20)
@@ -130,7 +137,10 @@ def test_limits_reach_the_endpoint_and_have_defaults(load):
 
 
 def test_no_retention_is_the_protocols_own(load):
-    assert load(LAC, "lac").endpoint.retention_s is None
+    endpoint = load(LAC, "lac").endpoint
+    assert (endpoint.retention_s, endpoint.dead_time_s) == (None, None)
+    assert endpoint.challenges
+    assert endpoint.hidden_avps
 
 
 def test_every_mistake_is_told_with_its_line(problems):
