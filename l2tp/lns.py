@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from l2tp.constants import CallResult, ErrorCode
 from l2tp.control_server import RequestError
 from l2tp.dialler import Dialler
-from l2tp.errors import ResultCode
+from l2tp.errors import L2tpError, ResultCode
 from l2tp.events import CallAnswered, CallRequested
 from l2tp.kernel.network import route_command
 from l2tp.parameters import CallParameters
@@ -50,7 +50,10 @@ class Lns(Role):
             taken = frozenset(self._given.values())
             self._pool = AddressPool(lns.pool, taken | {lns.local_ipv4})
         self._config, self._lns = config, lns
-        self.start()
+        try:
+            self.start()
+        except L2tpError as error:
+            self._daemon.log.write("DialFailed", cause=str(error))
 
     def tunnel_name(self, local_tunnel_id: int) -> str | None:
         """Return what the configuration calls the tunnel."""

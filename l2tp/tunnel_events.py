@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from l2tp.constants import ErrorCode, StopResult
-from l2tp.errors import L2tpError, ResultCode
+from l2tp.errors import SHUTDOWN, L2tpError, ResultCode
 from l2tp.events import (
     PeerAddressChanged,
     TunnelClosed,
@@ -29,6 +29,9 @@ class TunnelEvents:
 
     def requested(self, event: TunnelRequested) -> None:
         """Open the socket that the SCCRP is to leave by, on the address that was asked."""
+        if self._daemon.stopping:
+            self._daemon.endpoint.close_tunnel(event.local_tunnel_id, self._daemon.now(), SHUTDOWN)
+            return
         arrival = self._daemon.arrival
         if arrival is None:
             return

@@ -672,3 +672,23 @@ def test_a_kernel_that_cannot_tell_them_apart_is_named(pair):
             assert (one["local"], one["peer"] != two["peer"]) == (two["local"], True)
 
     run(scenario)
+
+
+def test_a_daemon_that_is_stopping_takes_no_tunnel(pair):
+    # The LNS's pppd does not end by itself, so that there is time to knock.
+    pair.pppd["lns"] = PPPD.replace("exit 5", ":")
+    pair.lns_text = "ppp_timeout_s = 5\nstop_timeout_s = 30\n"
+
+    async def scenario():
+        async with pair:
+            await pair.lac.hear("SessionReady")
+            await pair.lns.hear("SessionReady")
+            first, _ = await pair.lac.only_session()
+            pair.lns.daemon.stop()
+            add_tunnel(pair, {**first, "local": "127.0.0.1:0"})
+            await pair.lac.ask("reload")
+            closed = await pair.lac.hear("TunnelClosed")
+            assert (closed["by_peer"], closed["result_code"]) == (True, 6)
+            assert closed["local_tunnel_id"] != first["local_tunnel_id"]
+
+    run(scenario)
