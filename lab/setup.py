@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 from lab.console import Console
 from lab.doctor.capabilities import MODULES, missing
@@ -10,6 +11,9 @@ from lab.doctor.kernel import module_state
 from lab.doctor.model import Need
 from lab.errors import CannotRun
 from lab.sudo import ask_for_root, l2tp_lab, run_as_root
+
+#: What Ansible's apt module imports, of Debian's package python3-apt.
+_ANSIBLES_APT = Path("/usr/lib/python3/dist-packages/apt")
 
 
 def prepare_box(need: Need, console: Console) -> None:
@@ -35,7 +39,11 @@ def prepare_box(need: Need, console: Console) -> None:
 def missing_packages(need: Need) -> list[str]:
     """Name the Debian packages that a place needs and that are not there."""
     rows = missing(need, installable=True)
-    return sorted({package for row, _ in rows for package in row.packages})
+    packages = {package for row, _ in rows for package in row.packages}
+    if packages and not _ANSIBLES_APT.exists():
+        # Ansible brings it by itself where it has something to install; so it is to be named too.
+        packages.add("python3-apt")
+    return sorted(packages)
 
 
 def _unloaded_modules() -> list[str]:
