@@ -17,7 +17,7 @@ def run(live: Live) -> Iterator[Finding]:
     wanted = [call for tunnel in live.topology.l2tp.tunnels for call in tunnel.calls]
     sessions = live.sessions()
     yield Finding(
-        f"{len(wanted)} session(s) are established at both ends",
+        f"all sessions ({len(wanted)}) are established at both ends",
         len(sessions) == len(wanted),
         f"{len(sessions)} established",
     )

@@ -17,6 +17,9 @@ from lab.scenarios.finding import Finding
 
 QUESTION = "After hang-up, is no tunnel, session, ppp interface, socket or pppd left?"
 
+#: What may be left of the UDP sockets of a node, by how many it may be.
+_SOCKETS = ("no UDP socket is left", "no UDP socket but the listener's is left")
+
 
 def run(live: Live) -> Iterator[Finding]:
     """Hang up every tunnel at its LAC, look at what the kernel still has, and dial again."""
@@ -61,7 +64,7 @@ def _nothing_left(live: Live, node: str) -> Iterator[Finding]:
     expected = 1 if live.topology.node(node).kind == "lns" else 0
     sockets = udp_sockets(netns, live.topology.l2tp.port)
     yield Finding(
-        f"{node}: {expected} UDP socket(s) on port {live.topology.l2tp.port} (the listener's)",
+        f"{node}: {_SOCKETS[expected]} on port {live.topology.l2tp.port}",
         len(sockets) == expected,
         f"{len(sockets)} in /proc/net/udp",
     )
