@@ -61,6 +61,9 @@ fuzz: .venv/.ready ## ten minutes of coverage-guided fuzzing; shorter: ARGS="--s
 conformance: .venv/.ready ## write docs/rfc2661.md from the tests' marks
 	@$(RUN) tests.conformance
 
+docs: .venv/.ready ## draw the documents that come from the code: docs/states.md
+	@$(RUN) l2tp.statedoc docs/states.md
+
 clean: ## remove what this checkout made for itself (the appliance's cache stays)
 	rm -rf .venv .fuzz build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 

@@ -5,6 +5,7 @@ from random import Random
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from l2tp.call_transitions import SessionState
 from l2tp.constants import MessageType
 from l2tp.endpoint import CallParameters
 from l2tp.events import (
@@ -15,9 +16,11 @@ from l2tp.events import (
     SessionClosed,
     SessionEstablished,
     TunnelClosed,
+    TunnelEstablished,
     TunnelReleased,
 )
 from l2tp.header import encode_control
+from l2tp.values import Accm, CallErrors
 from tests.properties.test_l2tp_codec import bodies, messages
 from tests.support.memory_network import (
     LAC,
@@ -35,9 +38,22 @@ PATIENT = {"maximum_retransmissions": 100, "hello_interval_s": 0.0}
 
 
 def accept(node: Node) -> None:
+    """Take every call, dial those that are asked for, and report on the line of each."""
+    endpoint = node.endpoint
+
     def on_event(event: Event, now: float) -> None:
         if isinstance(event, CallRequested):
-            node.endpoint.accept_call(event.local_tunnel_id, event.local_session_id, now)
+            ids = event.local_tunnel_id, event.local_session_id
+            endpoint.accept_call(*ids, now)
+            if event.outgoing:
+                endpoint.connect_call(*ids, now, tx_connect_speed_bps=64_000)
+        elif isinstance(event, SessionEstablished):
+            ids = event.local_tunnel_id, event.local_session_id
+            if event.lns_mode:
+                endpoint.set_link_info(*ids, now, Accm(event.peer_session_id, 0))
+            else:
+                errors = CallErrors(event.local_session_id, 0, 0, 0, 0, 0)
+                endpoint.report_errors(*ids, now, errors)
 
     node.on_event = on_event
 
@@ -64,33 +80,66 @@ def once_in_order(sender: Node, receiver: Node) -> bool:
     loss=st.floats(0, 0.4),
     duplication=st.floats(0, 0.4),
     spread_s=st.floats(0, 3),
-    calls=st.integers(1, 6),
+    calls=st.lists(st.booleans(), min_size=1, max_size=6),
     hang_ups=st.integers(0, 3),
+    lns_opens=st.booleans(),
+    secret=st.none() | st.just(b"secret"),
 )
 def test_a_bad_network_delays_but_never_divides(
-    seed: int, loss: float, duplication: float, spread_s: float, calls: int, hang_ups: int
+    seed: int,
+    loss: float,
+    duplication: float,
+    spread_s: float,
+    calls: list[bool],
+    hang_ups: int,
+    lns_opens: bool,
+    secret: bytes | None,
 ) -> None:
     network = MemoryNetwork(
         lossy(Random(seed), loss=loss, duplication=duplication, spread_s=spread_s)
     )
-    lac = network.add(LAC, lac_config(**PATIENT, session_setup_timeout_s=1e6), seed=1)
-    lns = network.add(LNS, lns_config(**PATIENT, session_setup_timeout_s=1e6), seed=2)
+    config = {
+        **PATIENT,
+        "session_setup_timeout_s": 1e6,
+        "accepts_tunnels": True,
+        "accepts_outgoing_calls": True,
+        "secret": secret,
+    }
+    lac = network.add(LAC, lac_config(**config), seed=1)
+    lns = network.add(LNS, lns_config(**config), seed=2)
+    accept(lac)
     accept(lns)
-    tunnel = lac.endpoint.open_tunnel(LNS, network.now)
-    sessions = [
-        lac.endpoint.place_call(tunnel, network.now, CallParameters()) for _ in range(calls)
-    ]
+    opener, destination = (lns, LAC) if lns_opens else (lac, LNS)
+    opener.endpoint.open_tunnel(destination, network.now)
+    network.run(1000)
+    (lac_tunnel,), (lns_tunnel,) = (
+        [event.local_tunnel_id for event in node.of(TunnelEstablished)] for node in (lac, lns)
+    )
+    for is_outgoing in calls:
+        call = CallParameters(called_number="5550199", calling_number="5550100")
+        if is_outgoing:
+            lns.endpoint.request_call(lns_tunnel, network.now, call)
+        else:
+            lac.endpoint.place_call(lac_tunnel, network.now, call)
     network.run(2000)
-    assert len(open_sessions(lac)) == calls
+    assert len(open_sessions(lac)) == len(calls)
     assert open_sessions(lns) == {(peer, local) for local, peer in open_sessions(lac)}
-    for session in sessions[:hang_ups]:
-        lac.endpoint.hang_up(tunnel, session, network.now)
+    for local, peer in open_sessions(lac):
+        here = lac.endpoint.describe_session(lac_tunnel, local)
+        there = lns.endpoint.describe_session(lns_tunnel, peer)
+        assert here is not None
+        assert there is not None
+        assert here.accm == there.accm == Accm(local, 0)
+        assert here.call_errors == there.call_errors == CallErrors(local, 0, 0, 0, 0, 0)
+        assert here.call.tx_connect_speed_bps == there.call.tx_connect_speed_bps
+    for local, _ in sorted(open_sessions(lac))[:hang_ups]:
+        lac.endpoint.hang_up(lac_tunnel, local, network.now)
     network.run(1000)
     assert open_sessions(lns) == {(peer, local) for local, peer in open_sessions(lac)}
-    assert len(open_sessions(lac)) == max(calls - hang_ups, 0)
+    assert len(open_sessions(lac)) == max(len(calls) - hang_ups, 0)
     assert once_in_order(lac, lns)
     assert once_in_order(lns, lac)
-    lac.endpoint.close_tunnel(tunnel, network.now)
+    lac.endpoint.close_tunnel(lac_tunnel, network.now)
     network.run(5000)
     for node in (lac, lns):
         assert len(node.of(TunnelClosed)) == len(node.of(TunnelReleased)) == 1
@@ -124,8 +173,14 @@ STATES = [
     "call_wait_connect",
     "call_established_as_lac",
     "call_established_as_lns",
+    "outgoing_wait_answer",
+    "outgoing_wait_cs_answer",
+    "outgoing_established_as_lac",
+    "outgoing_wait_reply",
+    "outgoing_wait_connect",
+    "outgoing_established_as_lns",
 ]
-LOCAL = ["place", "accept", "hang up", "close", "wait"]
+LOCAL = ["place", "request", "accept", "connect", "hang up", "close", "wait"]
 
 
 @settings(max_examples=150, deadline=None)
@@ -145,7 +200,9 @@ def test_no_peer_makes_an_endpoint_stumble(state: str, steps: list[tuple[object,
     )
     config = lac_config if initiates else lns_config
     # Its neighbours find these states by chance too rarely.
-    peer = ScriptedPeer(config(accepts_tunnels=True, accepts_calls=True))
+    peer = ScriptedPeer(
+        config(accepts_tunnels=True, accepts_calls=True, accepts_outgoing_calls=True)
+    )
     getattr(peer, state)()
     for step, target in steps:
         requests = peer.of(CallRequested)
@@ -172,17 +229,27 @@ def local(peer: ScriptedPeer, step: str, session: int) -> None:
     for tunnel in [number for number in endpoint._tunnels if number not in closed]:
         if step == "place":
             endpoint.place_call(tunnel, now, CallParameters(called_number="1"))
+        elif step == "request":
+            endpoint.request_call(tunnel, now, CallParameters(called_number="1"))
         elif step == "hang up":
             endpoint.hang_up(tunnel, session, now)
         elif step == "close":
             endpoint.close_tunnel(tunnel, now)
         elif step == "accept":
             for event in peer.of(CallRequested):
-                answered = {e.local_session_id for e in peer.of(MessageSent) if e.name == "ICRP"}
+                answered = {
+                    e.local_session_id for e in peer.of(MessageSent) if e.name in ("ICRP", "OCRP")
+                }
                 number = event.local_session_id
                 if event.local_tunnel_id == tunnel and number not in ended | answered:
                     endpoint.accept_call(tunnel, number, now)
                     break
+        elif step == "connect":
+            for event in peer.of(CallRequested):
+                number = event.local_session_id
+                session = endpoint.describe_session(tunnel, number)
+                if session and session.state is SessionState.WAIT_CS_ANSWER:
+                    endpoint.connect_call(tunnel, number, now, tx_connect_speed_bps=1)
     peer.collect()
 
 

@@ -13,6 +13,9 @@ from l2tp.messages import (
     ICCN,
     ICRP,
     ICRQ,
+    OCCN,
+    OCRP,
+    OCRQ,
     OUR_VERSION,
     SCCCN,
     SCCRP,
@@ -55,6 +58,26 @@ def icrq(**changes: object) -> ICRQ:
     """An acceptable ICRQ of the peer."""
     values = {"assigned_session_id": PEER_SESSION_ID, "call_serial_number": 9, **changes}
     return ICRQ(**values)  # type: ignore[arg-type]
+
+
+def ocrq(**changes: object) -> OCRQ:
+    """An acceptable OCRQ of the peer."""
+    values = {
+        "assigned_session_id": PEER_SESSION_ID,
+        "call_serial_number": 9,
+        "minimum_bps": 0,
+        "maximum_bps": 64_000,
+        "bearer_type": 1,
+        "framing_type": 1,
+        "called_number": "555",
+        **changes,
+    }
+    return OCRQ(**values)  # type: ignore[arg-type]
+
+
+def occn() -> OCCN:
+    """An acceptable OCCN of the peer."""
+    return OCCN(framing_type=1, tx_connect_speed=64_000)
 
 
 def iccn() -> ICCN:
@@ -153,7 +176,7 @@ class ScriptedPeer:
     def _learn(self, message: ControlMessage) -> None:
         if isinstance(message, SCCRQ | SCCRP):
             self.tunnel_id = message.assigned_tunnel_id
-        elif isinstance(message, ICRQ | ICRP):
+        elif isinstance(message, ICRQ | ICRP | OCRQ | OCRP):
             self.session_id = message.assigned_session_id
 
     # Ways into a state.
@@ -211,4 +234,45 @@ class ScriptedPeer:
         """Set up a call from the endpoint as LAC."""
         tunnel, session = self.call_wait_reply()
         self.say(ICRP(assigned_session_id=PEER_SESSION_ID), session_id=session)
+        return tunnel, session
+
+    def outgoing_wait_answer(self) -> tuple[int, int]:
+        """Send an OCRQ to the endpoint as LAC."""
+        tunnel = self.established()
+        self.say(ocrq())
+        return tunnel, self.of(CallRequested)[-1].local_session_id
+
+    def outgoing_wait_cs_answer(self) -> tuple[int, int]:
+        """Send an OCRQ, and let the endpoint dial."""
+        tunnel, session = self.outgoing_wait_answer()
+        self.endpoint.accept_call(tunnel, session, self.now)
+        self.collect()
+        return tunnel, session
+
+    def outgoing_established_as_lac(self) -> tuple[int, int]:
+        """Send an OCRQ that the endpoint dials with success."""
+        tunnel, session = self.outgoing_wait_cs_answer()
+        self.zlb()
+        self.endpoint.connect_call(tunnel, session, self.now, tx_connect_speed_bps=64_000)
+        self.collect()
+        return tunnel, session
+
+    def outgoing_wait_reply(self) -> tuple[int, int]:
+        """Let the endpoint, as LNS, send an OCRQ."""
+        tunnel = self.wait_ctl_reply()
+        self.say(sccrp(bearer_capabilities=3))
+        session = self.endpoint.request_call(tunnel, self.now, CallParameters(called_number="5"))
+        self.collect()
+        return tunnel, session
+
+    def outgoing_wait_connect(self) -> tuple[int, int]:
+        """Let the endpoint, as LNS, send an OCRQ, and dial."""
+        tunnel, session = self.outgoing_wait_reply()
+        self.say(OCRP(assigned_session_id=PEER_SESSION_ID), session_id=session)
+        return tunnel, session
+
+    def outgoing_established_as_lns(self) -> tuple[int, int]:
+        """Let the endpoint, as LNS, send an OCRQ, and dial with success."""
+        tunnel, session = self.outgoing_wait_connect()
+        self.say(occn(), session_id=session)
         return tunnel, session
