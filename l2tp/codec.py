@@ -6,6 +6,7 @@ import struct
 from dataclasses import dataclass
 from typing import Any, Final
 
+from l2tp import quirks
 from l2tp.avp import AVP_TABLE, AvpRule, RawAvp, encode_avp, find_rule, split_avps
 from l2tp.constants import AvpType, ErrorCode, MessageType
 from l2tp.errors import LocalProtocolError, MessageError, RemoteProtocolError
@@ -197,11 +198,11 @@ class _Decoder:
         elif rule.type == AvpType.RANDOM_VECTOR and not rule.vendor_id:
             self._vector = raw.value
         elif (raw.vendor_id, raw.type) not in self._plan.allowed:
-            self._remarks.append(f"{rule.title} does not belong in this message, ignored")
+            self._remarks.append(quirks.MISPLACED_AVP.remark(rule.title))
         else:
             fields = self._fields.setdefault(rule.group, {}) if rule.group else self._fields
             if rule.field in fields and not rule.repeats:
-                self._remarks.append(f"{rule.title} came twice, the first counts")
+                self._remarks.append(quirks.REPEATED_AVP.remark(rule.title))
             else:
                 self._take_known(raw, rule, fields)
 
@@ -224,7 +225,7 @@ class _Decoder:
             return
         fields[rule.field] = (*fields.get(rule.field, ()), decoded) if rule.repeats else decoded
         if raw.mandatory is not rule.mandatory_bit:
-            self._remarks.append(f"{rule.title} has a wrong M bit")
+            self._remarks.append(quirks.WRONG_M_BIT.remark(rule.title))
 
     def _take_unrecognized(self, raw: RawAvp, why: str) -> None:
         # Unrecognized with the M bit: the tunnel or session MUST be ended (§4.2).
