@@ -9,10 +9,13 @@ from dataclasses import fields, replace
 from typing import Any, Final, TypeVar
 
 from l2tp.codec import encode_message
-from l2tp.messages import ICCN, ICRQ, OCCN, OCRP, OCRQ, ControlMessage
+from l2tp.constants import ProxyAuthenType
+from l2tp.errors import LocalProtocolError
+from l2tp.messages import ICCN, ICRQ, OCCN, OCRP, OCRQ, Connected, ControlMessage
 from l2tp.parameters import CallParameters
 
 M = TypeVar("M", bound=ControlMessage)
+C = TypeVar("C", bound=Connected)
 
 # The units that our names have and those of the AVPs do not.
 _RENAMED: Final = {
@@ -27,9 +30,24 @@ def _shared(cls: type[ControlMessage]) -> tuple[tuple[str, str], ...]:
     return tuple(pair for pair in names if pair[1] in _CALL_FIELDS)
 
 
+_CHALLENGED: Final = (
+    "proxy_authen_name",
+    "proxy_authen_challenge",
+    "proxy_authen_id",
+    "proxy_authen_response",
+)
+
 _SHARED: Final[dict[type[ControlMessage], tuple[tuple[str, str], ...]]] = {
     cls: _shared(cls) for cls in (ICRQ, ICCN, OCRQ, OCRP, OCCN)
 }
+
+_PROXY_AUTHEN_NEEDS: Final[dict[int | None, tuple[str, ...]]] = {
+    ProxyAuthenType.TEXTUAL: ("proxy_authen_name", "proxy_authen_response"),
+    ProxyAuthenType.CHAP: _CHALLENGED,
+    ProxyAuthenType.PAP: ("proxy_authen_name", "proxy_authen_id", "proxy_authen_response"),
+    ProxyAuthenType.MSCHAPV1: _CHALLENGED,
+}
+"""What MUST be there with each Proxy Authen Type (§4.4.5)."""
 
 HIGHEST_BPS: Final = 0xFFFFFFFF
 """The highest speed that an AVP can hold, for an OCRQ that asks for no less (uint32)."""
@@ -69,6 +87,7 @@ def make_ocrq(call: CallParameters, local_session_id: int) -> OCRQ:
         call,
         assigned_session_id=local_session_id,
         call_serial_number=call.call_serial_number or 0,
+        framing_type=call.framing_type or 0,
         minimum_bps=call.minimum_bps or 0,
         maximum_bps=HIGHEST_BPS if call.maximum_bps is None else call.maximum_bps,
         bearer_type=call.bearer_type or 0,
@@ -76,10 +95,21 @@ def make_ocrq(call: CallParameters, local_session_id: int) -> OCRQ:
     )
 
 
+def make_connected(cls: type[C], call: CallParameters) -> C:
+    """The ICCN or OCCN that says what the connection became (§6.8, §6.11)."""
+    return build(cls, call, framing_type=call.framing_type or 0)
+
+
 def check_call(call: CallParameters, *, outgoing: bool) -> None:
     """Raise LocalProtocolError where the call fits into no ICRQ and ICCN, or into no OCRQ."""
     if outgoing:
         encode_message(make_ocrq(call, 1))
-    else:
-        encode_message(make_icrq(call, 1))
-        encode_message(build(ICCN, call))
+        return
+    encode_message(make_icrq(call, 1))
+    encode_message(make_connected(ICCN, call))
+    for name in _PROXY_AUTHEN_NEEDS.get(call.proxy_authen_type, ()):
+        if getattr(call, name) is None:
+            raise LocalProtocolError(
+                f"a call of Proxy Authen Type {call.proxy_authen_type} needs its {name}",
+                section="§4.4.5",
+            )

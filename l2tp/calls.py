@@ -9,6 +9,7 @@ from typing import Final, Protocol
 
 from l2tp.call_messages import call_from_request, check_call
 from l2tp.call_transitions import SessionInput, SessionRole, SessionState
+from l2tp.capabilities import fit_to_peer, judge_outgoing_call
 from l2tp.causes import Closure, hung_up_by_peer
 from l2tp.constants import MAXIMUM_ID, CallResult, ErrorCode, MessageType
 from l2tp.deadlines import Deadlines
@@ -75,22 +76,6 @@ def choose_id(random: Random, taken: Callable[[int], bool]) -> int:
         if not taken(candidate):
             return candidate
     raise LocalProtocolError("every id from 1 to 65535 is taken", section="§3.1")
-
-
-def judge_outgoing_call(message: OCRQ, config: EndpointConfig) -> ResultCode | None:
-    """Why we, as LAC, do not dial what an LNS asks for; None when we may (§4.4.4)."""
-    if not config.accepts_outgoing_calls:
-        return ResultCode(CallResult.NO_FACILITIES_PERMANENT, 0, "no outgoing calls here")
-    if message.minimum_bps > message.maximum_bps:
-        text = f"Minimum BPS {message.minimum_bps} is above Maximum BPS {message.maximum_bps}"
-        return ResultCode(CallResult.GENERAL_ERROR, ErrorCode.VALUE_OUT_OF_RANGE, text)
-    if message.bearer_type & ~(config.bearer_capabilities or 0):
-        text = f"no bearer here of Bearer Type {message.bearer_type:#x}"
-        return ResultCode(CallResult.NO_FACILITIES_PERMANENT, 0, text)
-    if message.framing_type & ~config.framing_capabilities:
-        text = f"no framing here of Framing Type {message.framing_type:#x}"
-        return ResultCode(CallResult.NO_FACILITIES_PERMANENT, 0, text)
-    return None
 
 
 class Calls:
@@ -177,20 +162,12 @@ class Calls:
                 self._open(session)
 
     def _open(self, session: Session) -> None:
-        if session.role.is_outgoing:
-            can = (self._host.greeting and self._host.greeting.bearer_capabilities) or 0
-            call = session.call
-            if call.bearer_type is None:
-                session.call = replace(call, bearer_type=can)
-            elif call.bearer_type & ~can:
-                # The LNS MUST NOT ask for what the LAC has not advertised (§4.4.3, §4.4.4).
-                cause = (
-                    f"the peer's Bearer Capabilities are {can:#x}, so it cannot place this call of"
-                    f" Bearer Type {call.bearer_type:#x} (RFC 2661 §4.4.4)"
-                )
-                session.step(SessionInput.LOCAL_CLOSE, closure=Closure(None, cause))
-                return
-        session.step(SessionInput.TUNNEL_OPEN)
+        """Send the request, if the peer advertised what the call needs of it (§4.4.3, §4.4.4)."""
+        session.call, cause = fit_to_peer(session.call, session.role, self._host.greeting)
+        if cause is None:
+            session.step(SessionInput.TUNNEL_OPEN)
+        else:
+            session.step(SessionInput.LOCAL_CLOSE, closure=Closure(None, cause))
 
     def update_speed(self, local_session_id: int, tx_bps: int, rx_bps: int) -> None:
         """Tell the LNS of a line's new speeds (RFC 5515)."""

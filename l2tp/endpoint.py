@@ -299,7 +299,7 @@ class Endpoint:
 
     def _framing(self, local_tunnel_id: int, local_session_id: int, wanted: int | None) -> int:
         asked = self._find(local_tunnel_id).calls.find(local_session_id).call.framing_type
-        return asked if wanted is None else wanted
+        return (asked or 0) if wanted is None else wanted
 
     def _step_session(
         self,

@@ -49,7 +49,7 @@ class CallParameters:
 
     Speeds are bit/s (uint32), numbers ASCII text, `bearer_type` and `framing_type` the bits of
     Bearer and Framing, LCP CONFREQs the options without code, identifier and length. None leaves
-    the AVP out; a `call_serial_number` (uint32) of None lets the endpoint choose.
+    the AVP out; a `call_serial_number` (uint32) or `framing_type` of None lets the endpoint choose.
 
     Only an outgoing call has `minimum_bps` and `maximum_bps`, the speeds that the LNS asks for
     (None: any); its `bearer_type` of None asks for whatever the LAC has. `access_line` and
@@ -68,7 +68,7 @@ class CallParameters:
     connect_speed_update_enable: bool = False
     tx_connect_speed_bps: int = 1_000_000_000
     rx_connect_speed_bps: int | None = None
-    framing_type: int = int(Framing.SYNCHRONOUS)
+    framing_type: int | None = None
     sequencing_required: bool = False
     private_group_id: bytes | None = None
     initial_received_lcp_confreq: bytes | None = None

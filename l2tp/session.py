@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Final, NamedTuple, Protocol
 
-from l2tp.call_messages import absorb, build, make_icrq, make_ocrq
+from l2tp.call_messages import absorb, build, make_connected, make_icrq, make_ocrq
 from l2tp.call_transitions import (
     SESSION_TABLES,
     SessionAction,
@@ -180,7 +180,7 @@ class Session:
         self._host.send(ICRP(assigned_session_id=self.local_session_id), self)
 
     def _send_iccn(self, _: _Occasion) -> None:
-        self._host.send(build(ICCN, self.call), self)
+        self._host.send(make_connected(ICCN, self.call), self)
 
     def _send_ocrq(self, _: _Occasion) -> None:
         self._host.send(make_ocrq(self.call, self.local_session_id), self)
@@ -189,7 +189,7 @@ class Session:
         self._host.send(build(OCRP, self.call, assigned_session_id=self.local_session_id), self)
 
     def _send_occn(self, _: _Occasion) -> None:
-        self._host.send(build(OCCN, self.call), self)
+        self._host.send(make_connected(OCCN, self.call), self)
 
     def _send_given(self, occasion: _Occasion) -> None:
         if occasion.message is not None:

@@ -62,7 +62,7 @@ def endpoint(data: bytes) -> None:
     """
     octets = Octets(data)
     state = STATES[octets.take() % len(STATES)]
-    peer = ScriptedPeer(lns_config(accepts_tunnels=True, accepts_calls=True))
+    peer = ScriptedPeer(lns_config(accepts_outgoing_calls=True))
     getattr(peer, state)()
     for _ in range(_MOST_STEPS):
         if not octets:

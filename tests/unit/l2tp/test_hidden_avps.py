@@ -25,6 +25,7 @@ CALL = CallParameters(
     proxy_authen_id=7,
     proxy_authen_response=bytes(range(16, 32)),
     last_sent_lcp_confreq=bytes.fromhex("0104 05aa"),
+    framing_type=1,
 )
 
 

@@ -13,8 +13,10 @@ from l2tp.events import (
     SessionEstablished,
     TunnelEstablished,
 )
+from l2tp.messages import CDN
 from l2tp.values import Q931Cause
 from tests.support.memory_network import LAC, LNS, MemoryNetwork, Node, lac_config, lns_config
+from tests.support.scripted_peer import ScriptedPeer, ocrq
 
 WANTED = CallParameters(called_number="555", minimum_bps=64_000, maximum_bps=128_000)
 
@@ -138,12 +140,6 @@ def test_a_call_that_nobody_answers_is_given_up_in_time() -> None:
             ErrorCode.VALUE_OUT_OF_RANGE,
         ),
         (
-            {},
-            CallParameters(called_number="5", framing_type=4),
-            CallResult.NO_FACILITIES_PERMANENT,
-            0,
-        ),
-        (
             {"maximum_sessions_per_tunnel": 0},
             WANTED,
             CallResult.NO_FACILITIES_TEMPORARY,
@@ -162,17 +158,71 @@ def test_a_lac_refuses_what_it_cannot_dial(
 
 
 @pytest.mark.rfc2661("4.4.4-bearer")
-@pytest.mark.parametrize("can", [None, 0, int(Bearer.ANALOG)])
-def test_an_lns_asks_for_no_bearer_that_the_lac_did_not_advertise(can: int | None) -> None:
-    network, lac, lns = pair(bearer_capabilities=can)
-    call = CallParameters(called_number="5", bearer_type=int(Bearer.DIGITAL))
+def test_a_lac_refuses_a_bearer_or_a_framing_that_it_never_advertised() -> None:
+    for changes in ({"bearer_type": 2}, {"framing_type": 2}):
+        peer = ScriptedPeer(
+            lac_config(
+                accepts_tunnels=True,
+                accepts_outgoing_calls=True,
+                bearer_capabilities=1,
+                framing_capabilities=1,
+            )
+        )
+        peer.established()
+        peer.names()
+        peer.say(ocrq(**changes))
+        (cdn,) = peer.said
+        assert isinstance(cdn, CDN)
+        assert cdn.result_code.result == CallResult.NO_FACILITIES_PERMANENT
+        assert not peer.of(CallRequested)
+
+
+@pytest.mark.rfc2661("4.4.3-framing", "6.9-bearer", "4.4.4-bearer")
+@pytest.mark.parametrize(
+    ("changes", "call", "text"),
+    [
+        ({"bearer_capabilities": None}, WANTED, "no Bearer Capabilities"),
+        ({"bearer_capabilities": 0}, WANTED, "no Bearer Capabilities"),
+        ({"bearer_capabilities": 2}, CallParameters(bearer_type=1), "Bearer Capabilities are 0x2"),
+        (
+            {"framing_capabilities": 1},
+            CallParameters(framing_type=2),
+            "Framing Capabilities are 0x1",
+        ),
+    ],
+)
+def test_an_lns_asks_for_nothing_that_the_lac_did_not_advertise(
+    changes: dict[str, object], call: CallParameters, text: str
+) -> None:
+    network, lac, lns = pair(**changes)
     request(network, lns, call)
     (closed,) = lns.of(SessionClosed)
     assert closed.result_code is None
-    assert "Bearer Capabilities" in closed.cause
-    assert "§4.4.4" in closed.cause
+    assert text in closed.cause
+    assert "§4.4." in closed.cause
     assert "OCRQ" not in names(lns)
     assert not lac.of(CallRequested)
+
+
+@pytest.mark.parametrize(
+    ("advertised", "wanted", "asked"), [(3, None, 1), (1, None, 1), (2, None, 2), (3, 3, 3)]
+)
+def test_a_call_without_a_wish_takes_the_framing_that_the_peer_has(
+    advertised: int, wanted: int | None, asked: int
+) -> None:
+    network, lac, lns = pair(framing_capabilities=advertised)
+    request(network, lns, CallParameters(called_number="5", framing_type=wanted))
+    assert lac.of(CallRequested)[0].call.framing_type == asked
+
+
+def test_an_incoming_call_is_not_offered_with_other_framing_than_the_lns_has() -> None:
+    peer = ScriptedPeer(lac_config())
+    tunnel = peer.established_by_endpoint()
+    peer.names()
+    peer.endpoint.place_call(tunnel, peer.now, CallParameters(framing_type=4))
+    peer.collect()
+    assert peer.names() == []
+    assert "Framing Type 0x4" in peer.of(SessionClosed)[0].cause
 
 
 def test_only_an_accepted_outgoing_call_can_be_connected() -> None:

@@ -8,7 +8,7 @@ from random import Random
 
 import pytest
 
-from l2tp.call_messages import build
+from l2tp.call_messages import make_connected
 from l2tp.call_transitions import (
     SESSION_TABLES,
     SessionAction,
@@ -45,10 +45,10 @@ from tests.support.scripted_peer import PEER, sccrp, sccrq
 CALL = CallParameters(called_number="1")
 SESSION_MESSAGES: dict[SessionInput, ControlMessage] = {
     SessionInput.ICRP: ICRP(assigned_session_id=7),
-    SessionInput.ICCN: build(ICCN, CALL),
+    SessionInput.ICCN: make_connected(ICCN, CALL),
     SessionInput.OCRP: OCRP(assigned_session_id=7),
-    SessionInput.OCCN: build(OCCN, CALL),
-    SessionInput.LOCAL_CONNECT: build(OCCN, CALL),
+    SessionInput.OCCN: make_connected(OCCN, CALL),
+    SessionInput.LOCAL_CONNECT: make_connected(OCCN, CALL),
     SessionInput.WEN: WEN(call_errors=CallErrors(1, 0, 0, 0, 0, 0)),
     SessionInput.LOCAL_ERRORS: WEN(call_errors=CallErrors(1, 0, 0, 0, 0, 0)),
     SessionInput.SLI: SLI(accm=Accm(1, 2)),
