@@ -25,17 +25,22 @@ LAB = "bench"
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One measured figure: every run's value, its unit, and what it is to stay under."""
+    """One measured figure: every run's value, its unit, and what it should stay under, if so."""
 
     name: str
     values: tuple[float, ...]
     unit: str
-    goal: float
+    goal: float | None = None
 
     @property
     def value(self) -> float:
         """The median of the runs."""
         return median(self.values)
+
+    @property
+    def is_met(self) -> bool:
+        """Whether it stays under its goal; without one it always does."""
+        return self.goal is None or self.value < self.goal
 
 
 def measure(console: Console, *, place: Sequence[str], rounds: int) -> dict[str, Any]:
@@ -69,12 +74,19 @@ def measure(console: Console, *, place: Sequence[str], rounds: int) -> dict[str,
 def conditions(machine: dict[str, Any], load: float) -> dict[str, Any]:
     """Say what the figures hold for."""
     return {
+        **host_conditions(load),
+        "guest_kernel": machine["kernel"],
+        "acceleration": machine["acceleration"],
+    }
+
+
+def host_conditions(load: float) -> dict[str, Any]:
+    """Say what figures hold for that need no guest; ``load`` was the box's before them."""
+    return {
         "cpu": _cpu_model(),
         "cores": os.cpu_count(),
         "load_before": round(load, 2),
         "host_kernel": platform.release(),
-        "guest_kernel": machine["kernel"],
-        "acceleration": machine["acceleration"],
         "python": platform.python_version(),
     }
 

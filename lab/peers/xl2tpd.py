@@ -47,7 +47,8 @@ class Xl2tpd:
     ``secrets`` go by the peer's host name; with any, it challenges every tunnel. ``users`` go by
     name. ``hidden_bit`` makes it send a Random Vector, and no more: Debian's is built without the
     code that would hide an AVP. ``maximum_retries`` and ``backoff_cap_s`` are whole numbers; its
-    HELLO comes once a minute. Raises UsageError for a secret that its file cannot hold.
+    HELLO comes once a minute. With ``debug`` its log tells every AVP. Raises UsageError for a
+    secret that its file cannot hold.
     """
 
     host_name: str
@@ -61,6 +62,7 @@ class Xl2tpd:
     maximum_retries: int = 5
     backoff_cap_s: int = 8
     mtu: int = 1458
+    debug: bool = False
 
     def __post_init__(self) -> None:
         for peer, secret in self.secrets.items():
