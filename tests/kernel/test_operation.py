@@ -86,11 +86,15 @@ def test_a_restart_clears_what_a_kill_left_and_only_that(tmp_path):
             until(lambda: not network.left("lac")["interfaces"], "the PPP interface is gone")
             assert any(line.startswith(old) for line in network.left("lac")["tunnels"])
             network.start("lac")
-            network.wait_ready("lac")
-            network.ping("lac", "203.0.113.1")
-            there = network.left("lac")["tunnels"]
+            with network.client("lac"):
+                there = network.left("lac")["tunnels"]
             assert not any(line.startswith(old) for line in there)
             assert any(line.startswith("Tunnel 9,") for line in there)
+            # Who holds the old socket gets what is for its port; that is beyond us.
+            for one in held:
+                one.close()
+            network.wait_ready("lac")
+            network.ping("lac", "203.0.113.1")
             assert marked.wait(60) == -signal.SIGKILL
             assert other.poll() is None
             removed = [one for one in network.log("lac") if one["event"] == "LeftoverRemoved"]
