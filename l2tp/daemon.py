@@ -16,6 +16,7 @@ import traceback
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from l2tp.conditions import Conditions
 from l2tp.control_server import ControlServer
 from l2tp.drop_log import DropLog
 from l2tp.endpoint import Endpoint
@@ -117,7 +118,8 @@ class Daemon:
         self._busy = False
         self._stop_task: asyncio.Task[None] | None = None
         self._finished = self._loop.create_future()
-        self._waiting: list[tuple[Callable[[], bool], asyncio.Future[None]]] = []
+        self._conditions = Conditions(self._loop)
+        self.until = self._conditions.until
         self._handlers: dict[type[Event], Callable[[Any], None]] = {
             TunnelRequested: self.tunnel_events.requested,
             PeerAddressChanged: self.tunnel_events.moved,
@@ -233,7 +235,7 @@ class Daemon:
         self._timer = None
         if deadline is not None:
             self._timer = self._loop.call_at(deadline, self._on_timer)
-        self._wake()
+        self._conditions.look()
 
     def _on_timer(self) -> None:
         self.endpoint.handle_timer(self.now())
@@ -277,18 +279,3 @@ class Daemon:
         handler = self._handlers.get(type(event))
         if handler is not None:
             handler(event)
-
-    async def until(self, condition: Callable[[], bool]) -> None:
-        """Wait for a condition that only transactions change."""
-        if not condition():
-            future: asyncio.Future[None] = self._loop.create_future()
-            self._waiting.append((condition, future))
-            await future
-
-    def _wake(self) -> None:
-        for entry in tuple(self._waiting):
-            condition, future = entry
-            if future.done() or condition():
-                self._waiting.remove(entry)
-                if not future.done():
-                    future.set_result(None)

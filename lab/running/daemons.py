@@ -133,13 +133,14 @@ def lns_configuration(topology: Topology, node: str) -> dict[str, Value]:
     service = _service(topology, node)
     tunnels = topology.tunnels_of(node)
     ppp = _ppp(topology)
+    addresses = dict.fromkeys(tunnel.lns_address for tunnel in tunnels)
     ppp.update({"local_ipv4": service.address, "pool": service.pool})
     known = list(dict.fromkeys(call.user for tunnel in tunnels for call in tunnel.calls))
     users = [topology.user(name) for name in known]
     return {
         "role": "lns",
         "host_name": node,
-        "listen": {"address": tunnels[0].lns_address, "port": topology.l2tp.port},
+        "listen": [{"address": address, "port": topology.l2tp.port} for address in addresses],
         "ppp": ppp,
         "protocol": _PROTOCOL,
         "user": [

@@ -40,24 +40,6 @@ def kinds_fit(draft: Draft) -> Iterator[Finding]:
             )
 
 
-def one_address_an_lns(draft: Draft) -> Iterator[Finding]:
-    """An LNS listens on one address, so all its tunnels come over one link and IP version."""
-    links = list(draft.links.values())
-    first: dict[str, tuple[int, str]] = {}
-    for i, tunnel in draft.tunnels.items():
-        path = find_path(links, tunnel.from_, tunnel.to)
-        if not path:
-            continue
-        way = f"links[{links.index(path[-1])}] over {tunnel.over}"
-        earlier, known = first.setdefault(tunnel.to, (i, way))
-        if way != known:
-            yield (
-                ("l2tp", "tunnels", i, "to"),
-                f'"{tunnel.to}" is reached by {way} here and by {known} in '
-                f"tunnels[{earlier}], and listens on one address only; let both come the same way",
-            )
-
-
 def one_secret_a_pair(draft: Draft) -> Iterator[Finding]:
     """An LNS knows a LAC by its host name, so all tunnels of the two share one secret."""
     first: dict[tuple[str, str], tuple[int, str | None]] = {}
@@ -119,7 +101,6 @@ def no_tunnel_in_itself(draft: Draft) -> Iterator[Finding]:
 
 RULES: tuple[Rule, ...] = (
     kinds_fit,
-    one_address_an_lns,
     one_secret_a_pair,
     calls_fit_the_pool,
     one_call_a_prefix,

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import lab
 from l2tp.config import DaemonConfig, load_config
 from lab.network.plan import File, Folder
 from lab.running.daemons import daemon_files, daemon_nodes, daemon_processes, tracer_process
@@ -59,6 +60,16 @@ def test_a_larger_topology_is_read_by_all_daemons(tmp_path: Path) -> None:
     assert lns is not None
     assert sorted(lns.users) == ["alice", "bob", "carol", "dave"]
     assert configs["lns"].credentials.users["dave"] == '"quoted" \\ word'
+
+
+def test_an_lns_listens_wherever_its_tunnels_come(tmp_path: Path) -> None:
+    text = (Path(lab.__file__).parent / "topologies" / "default.yml").read_text()
+    path = tmp_path / "both.yml"
+    text = text.replace("mtu: 1458", "mtu: 1438")  # what is left inside IPv6
+    path.write_text(f"{text.rstrip()}\n    - {{name: six, from: lac, to: lns, over: ipv6}}\n")
+    configs = configured(load_topology(str(path)), tmp_path)
+    assert [one.address.host for one in configs["lns"].listen] == ["198.51.100.2", "2001:db8:2::2"]
+    assert [one.peer.host for one in configs["lac"].tunnels] == ["198.51.100.2", "2001:db8:2::2"]
 
 
 def test_nobody_learns_a_secret_that_is_not_theirs(tmp_path: Path) -> None:
