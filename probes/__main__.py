@@ -1,4 +1,4 @@
-"""python3 -m probes: serve, count, features, prepare, stop."""
+"""python3 -m probes: serve, count, journey, features, prepare, stop."""
 
 import argparse
 import json
@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 from probes.errors import CannotRunHereError, ProbeError
 
 if TYPE_CHECKING:
+    from probes.journey_tracer import JourneyTracer
+    from probes.moment_tracer import MomentTracer
     from probes.tracer import Tracer
 
 PASSED, FAILED, USAGE, CANNOT_RUN = 0, 1, 2, 4
@@ -21,7 +23,8 @@ def _serve(options: argparse.Namespace) -> int:
 
     tracer = _tracer(options)
     try:
-        server = Server(tracer, options.socket)
+        moments = _moments(options) if options.moments else None
+        server = Server(tracer, options.socket, moments)
     except ProbeError:
         tracer.close()
         raise
@@ -41,10 +44,38 @@ def _tracer(options: argparse.Namespace) -> "Tracer":
     return Tracer(max_figures=options.max_figures, styles=styles, report=_log)
 
 
+def _moments(options: argparse.Namespace) -> "MomentTracer | None":
+    """Keep moments; without them the figures still count."""
+    from probes.moment_tracer import MomentTracer
+    from probes.spec import Style
+
+    styles = [Style(options.style)] if options.style else list(Style)
+    try:
+        return MomentTracer(styles=styles, report=_log)
+    except ProbeError as error:
+        _log(f"no moments are kept: {error}")
+        return None
+
+
 def _prepare(options: argparse.Namespace) -> int:
     """Compile and prove, so that the next start finds everything in the cache."""
     _tracer(options).close()
+    if moments := _moments(options):
+        moments.close()
+    try:
+        _journeys(options).close()
+    except ProbeError as error:
+        _log(f"no journeys can be followed: {error}")
     return PASSED
+
+
+def _journeys(options: argparse.Namespace) -> "JourneyTracer":
+    from probes.journey_events import Choice
+    from probes.journey_tracer import JourneyTracer
+    from probes.spec import Style
+
+    styles = [Style(options.style)] if options.style else list(Style)
+    return JourneyTracer(Choice(budget=0), {}, styles=styles, report=_log)
 
 
 def _count(options: argparse.Namespace) -> int:
@@ -67,6 +98,15 @@ def _count(options: argparse.Namespace) -> int:
                     print(draw(snapshot, netns_names()), end="\n\n", flush=True)
         finally:
             source.close()
+    return PASSED
+
+
+def _journey(options: argparse.Namespace) -> int:
+    _require_root()
+    from probes import journey_command, modules
+
+    modules.load_driver()
+    journey_command.run(options, _log)
     return PASSED
 
 
@@ -119,7 +159,7 @@ class _HelpFormatter(argparse.HelpFormatter):
         super().__init__(prog, width=96)
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         formatter_class=_HelpFormatter,
         prog="python3 -m probes",
@@ -147,6 +187,9 @@ def _parser() -> argparse.ArgumentParser:
         help="trace, and answer on a socket",
     )
     serve.add_argument("--socket", type=Path, required=True, metavar="PATH")
+    serve.add_argument(
+        "--moments", action="store_true", help="keep what happens to tunnels and sessions, too"
+    )
     serve.set_defaults(run=_serve)
 
     count = commands.add_parser(
@@ -161,6 +204,15 @@ def _parser() -> argparse.ArgumentParser:
     )
     count.add_argument("--socket", type=Path, metavar="PATH", help="ask a tracer that runs")
     count.set_defaults(run=_count)
+
+    journey = commands.add_parser(
+        "journey", formatter_class=_HelpFormatter, help="follow packets, one JSON object a line"
+    )
+    if words[:1] == ["journey"]:  # its import would cost every other command's start
+        from probes.journey_command import add_arguments
+
+        add_arguments(journey)
+    journey.set_defaults(run=_journey)
 
     features = commands.add_parser(
         "features", formatter_class=_HelpFormatter, help="say what kernel and bcc offer"
@@ -189,7 +241,8 @@ def _parser() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; gives the exit code."""
-    options = _parser().parse_args(arguments)
+    words = sys.argv[1:] if arguments is None else list(arguments)
+    options = _parser(words).parse_args(words)
     try:
         code: int = options.run(options)
         return code

@@ -164,8 +164,10 @@ class Btf:
             position += _RECORD_WORDS + fixed[kind] + (info & 0xFFFF) * entry[kind]
 
     def _all_positions(self) -> Iterator[int]:
-        yield from list(self._positions)
-        yield from self._walk
+        index = 0  # not the walk itself: a look at an anonymous part takes it further meanwhile
+        while index < len(self._positions) or next(self._walk, None) is not None:
+            yield self._positions[index]
+            index += 1
 
     def _position_of_type(self, type_id: int) -> int | None:
         if self._is_split:  # its ids go on after the kernel's, of which we have not counted all

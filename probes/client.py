@@ -1,18 +1,21 @@
 """Asking a running tracer: TraceClient speaks to `python3 -m probes serve`.
 
 One JSON object a line, over a Unix stream socket: {"op": "snapshot"} is answered
-with a Snapshot, {"op": "stop"} with {} before the tracer ends. An answer with a
-key "error" is a refusal.
+with a Snapshot, {"op": "moments", "after": N} with Moments, {"op": "stop"} with {}
+before the tracer ends. An answer with a key "error" is a refusal.
 """
 
 import json
 import socket
 from pathlib import Path
 from types import TracebackType
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from probes.errors import ProbeError
 from probes.snapshot import Snapshot
+
+if TYPE_CHECKING:
+    from probes.moment_tracer import Moments
 
 DEFAULT_TIMEOUT_S = 10.0
 
@@ -33,6 +36,10 @@ class TraceClient:
     def snapshot(self) -> Snapshot:
         """Read every figure and the state of the hooks, as they are now."""
         return cast(Snapshot, self._ask("snapshot"))
+
+    def moments(self, after: int = 0) -> "Moments":
+        """Ask what happened to tunnels and sessions, after the first so many moments."""
+        return cast("Moments", self._ask("moments", after=after))
 
     def stop(self) -> None:
         """Let the tracer detach and end; returns when it has."""
@@ -58,9 +65,9 @@ class TraceClient:
     ) -> None:
         self.close()
 
-    def _ask(self, operation: str) -> dict[str, Any]:
+    def _ask(self, operation: str, **arguments: int) -> dict[str, Any]:
         try:
-            line = self._exchange(json.dumps({"op": operation}).encode() + b"\n")
+            line = self._exchange(json.dumps({"op": operation, **arguments}).encode() + b"\n")
             answer = json.loads(line)
         except ProbeError:
             self.close()

@@ -12,14 +12,19 @@ import signal
 import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from probes.errors import ProbeError
 from probes.snapshot import Snapshot
 
+if TYPE_CHECKING:
+    from probes.moment_tracer import Moments
+
 _LINE_LIMIT = 1 << 16
 # How long the last answers may take to be taken when the server ends.
 _LAST_ANSWER_S = 1.0
+# How often moments are fetched: rare events, and room for hundreds.
+_DRAIN_S = 1.0
 
 
 class Source(Protocol):
@@ -27,6 +32,19 @@ class Source(Protocol):
 
     def snapshot(self) -> Snapshot:
         """Read every figure as it is now."""
+
+    def close(self) -> None:
+        """Detach everything."""
+
+
+class MomentSource(Protocol):
+    """What a server asks for moments: a MomentTracer."""
+
+    def drain(self) -> None:
+        """Take over what has happened."""
+
+    def after(self, number: int) -> "Moments":
+        """Give what happened after the first so many moments."""
 
     def close(self) -> None:
         """Detach everything."""
@@ -45,23 +63,34 @@ class Server:
     """Serve a source on a Unix socket that only its owner can use.
 
     path: where the socket is made; a dead tracer's is replaced.
+    moments: served too, and drained on time, where there are any.
     Raises ProbeError when the socket cannot be made, or a tracer answers there.
     """
 
-    def __init__(self, source: Source, path: Path) -> None:
+    def __init__(self, source: Source, path: Path, moments: MomentSource | None = None) -> None:
         self._source = source
+        self._moments = moments
         self._path = path
         self._listener = _listen(path)
         self._selector = selectors.DefaultSelector()
         self._selector.register(self._listener, selectors.EVENT_READ)
         self._stopping = False
         self._clients: set[_Client] = set()
-        self._answers: dict[str, Callable[[], Any]] = {
-            "snapshot": source.snapshot,
+        self._answers: dict[str, Callable[[dict[str, Any]], Any]] = {
+            "snapshot": lambda _: source.snapshot(),
+            "moments": self._moments_after,
             "stop": self._stop,
         }
 
-    def _stop(self) -> dict[str, Any]:
+    def _moments_after(self, request: dict[str, Any]) -> Any:
+        number = request.get("after", 0)
+        if self._moments is None:
+            return {"error": "this tracer keeps no moments: start it with --moments"}
+        if not isinstance(number, int):
+            return {"error": "`after` is the number that the last answer ended with"}
+        return self._moments.after(number)
+
+    def _stop(self, _: dict[str, Any]) -> dict[str, Any]:
         self._stopping = True
         return {}
 
@@ -71,7 +100,9 @@ class Server:
             with _signals() as wakeup:
                 self._selector.register(wakeup, selectors.EVENT_READ)
                 while not self._stopping:
-                    for key, events in self._selector.select():
+                    if self._moments is not None:
+                        self._moments.drain()
+                    for key, events in self._selector.select(self._turn_s()):
                         if key.fileobj is wakeup:
                             self._stopping = True
                         elif key.fileobj is self._listener:
@@ -81,12 +112,17 @@ class Server:
         finally:
             self.close()
 
+    def _turn_s(self) -> float | None:
+        return None if self._moments is None else _DRAIN_S
+
     def close(self) -> None:
         """Stop listening, detach, and end the connections last. May be called again."""
         if self._listener.fileno() >= 0:
             self._path.unlink(missing_ok=True)
             self._listener.close()
             self._source.close()
+            if self._moments is not None:
+                self._moments.close()
         while self._clients:  # a client that asked us to stop takes its end for our having done so
             client = self._clients.pop()
             with contextlib.suppress(OSError):
@@ -139,8 +175,10 @@ class Server:
         operation = request.get("op") if isinstance(request, dict) else None
         answer = self._answers.get(operation) if isinstance(operation, str) else None
         if answer is None:
-            return {"error": f"there is no operation {operation!r}: ask for snapshot or stop"}
-        return answer()
+            return {
+                "error": f"there is no operation {operation!r}: ask for snapshot, moments or stop"
+            }
+        return answer(request)
 
 
 def _listen(path: Path) -> socket.socket:

@@ -92,6 +92,24 @@ COMMANDS = {
         terminal=True,
         starts=False,
     ),
+    "journey": Command(
+        "journey",
+        Where.PLACE,
+        "every hop of chosen packets, with times, lengths and the end",
+        "Follows packets from a ppp interface in one node to the one in another. Filters are joined"
+        " by “and”.",
+        files_out=("output",),
+        terminal=True,
+        starts=False,
+    ),
+    "timeline": Command(
+        "timeline",
+        Where.PLACE,
+        "control messages, pppd and the kernel on one clock",
+        "In each line: d, what a daemon told; p, pppd; k, the kernel.",
+        terminal=True,
+        starts=False,
+    ),
     "call": Command(
         "call",
         Where.PLACE,

@@ -13,6 +13,7 @@ from pathlib import Path
 from lab.results import Result
 from lab.results.writers import as_json, junit, ktap
 from lab.running.live import Live
+from lab.running.timelines import LabTimeline
 
 
 def write_run_folder(folder: Path, live: Live, results: Sequence[Result]) -> None:
@@ -29,6 +30,8 @@ def _write(folder: Path, live: Live, results: Sequence[Result]) -> None:
     status = {node: live.status(node) for node in live.daemons}
     (folder / "status.json").write_text(json.dumps(status, indent=1) + "\n")
     (folder / "trace.json").write_text(json.dumps(live.tracer.snapshot(), indent=1) + "\n")
+    timeline = LabTimeline(live).read()
+    (folder / "timeline.jsonl").write_text("".join(json.dumps(row) + "\n" for row in timeline))
     for node in live.daemons:
         log = live.folder / node / "log.jsonl"
         if log.exists():

@@ -64,7 +64,7 @@ def tracer_process(folder: Path, *, python: str = "/usr/bin/python3") -> Process
     return Process(
         name="tracer",
         netns=None,
-        argv=(python, "-m", "probes", "serve", "--socket", str(socket)),
+        argv=(python, "-m", "probes", "serve", "--moments", "--socket", str(socket)),
         log=str(folder / "trace.log"),
     )
 

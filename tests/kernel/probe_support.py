@@ -181,11 +181,13 @@ class Tunnel:
     def _pppox(self, session_id: int, peer_session_id: int) -> int:
         """Make a PPPoL2TP socket (struct sockaddr_pppol2tp: packed)."""
         address = struct.pack("=HIii", AF_PPPOX, PX_PROTO_OL2TP, 0, self.udp.fileno())
-        address += struct.pack("=H", socket.AF_INET) + struct.pack("!H", self.peer[1])
-        address += socket.inet_aton(self.peer[0]) + b"\0" * 8
-        address += struct.pack(
-            "=4H", self.tunnel_id, session_id, self.peer_tunnel_id, peer_session_id
-        )
+        ids = struct.pack("=4H", self.tunnel_id, session_id, self.peer_tunnel_id, peer_session_id)
+        end = struct.pack("=H", self.udp.family) + struct.pack("!H", self.peer[1])
+        if self.udp.family == socket.AF_INET6:  # struct sockaddr_pppol2tpin6: the ids come first
+            end += bytes(4) + socket.inet_pton(socket.AF_INET6, self.peer[0]) + bytes(4)
+            address += ids + end
+        else:
+            address += end + socket.inet_aton(self.peer[0]) + bytes(8) + ids
         with self.namespace.inside():
             fd = _check(_libc.socket(AF_PPPOX, socket.SOCK_DGRAM, PX_PROTO_OL2TP), "socket")
         _check(_libc.connect(fd, address, len(address)), "connect")
@@ -246,19 +248,31 @@ class Pair:
             while len(receiver.udp.recv(4096)) != 16:
                 pass
 
+    def settle_right(self) -> None:
+        """The same for what the left end has sent, also where the wire doubles packets."""
+        self.left.send_zlb(length=16)
+        self.right.udp.settimeout(30)
+        while len(self.right.udp.recv(4096)) != 16:
+            pass
+
 
 SETTLE_OCTETS = 16
 
 
 @contextlib.contextmanager
 def tunnel_pair(
-    prefix: str, left_ids: tuple[int, int] = (7, 9), right_ids: tuple[int, int] = (7, 9)
+    prefix: str,
+    left_ids: tuple[int, int] = (7, 9),
+    right_ids: tuple[int, int] = (7, 9),
+    family: int = 4,
 ) -> Iterator[Pair]:
     """Build two namespaces, a wire, a tunnel and a session; remove them in the end.
 
     prefix: begins the namespaces' names. left_ids, right_ids: the (tunnel,
-    session) ids that each end chose.
+    session) ids that each end chose. family: of the wire's addresses.
     """
+    wire = "192.0.2.{}" if family == 4 else "2001:db8::{}"
+    length = 24 if family == 4 else 64
     with contextlib.ExitStack() as undo:
         spaces = []
         for side in ("left", "right"):
@@ -270,17 +284,24 @@ def tunnel_pair(
             "type", "veth", "peer", "name", "wire", "netns", spaces[1].name,
         )  # fmt: skip
         for number, space in enumerate(spaces, 1):
-            space.ip("addr", "add", f"192.0.2.{number}/24", "dev", "wire")
+            if family == 6:
+                with space.inside():
+                    for which in ("wire", "default"):
+                        Path(f"/proc/sys/net/ipv6/conf/{which}/disable_ipv6").write_text("0")
+                space.ip("addr", "add", f"{wire.format(number)}/{length}", "nodad", "dev", "wire")
+            else:
+                space.ip("addr", "add", f"{wire.format(number)}/{length}", "dev", "wire")
             space.ip("link", "set", "wire", "up")
         ends = []
         for number, (space, own, peer) in enumerate(
             zip(spaces, (left_ids, right_ids), (right_ids, left_ids), strict=True), 1
         ):
             with space.inside():
-                udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-            end = Tunnel(space, udp, own[0], peer[0], (f"192.0.2.{3 - number}", 1701))
+                address_family = socket.AF_INET if family == 4 else socket.AF_INET6
+                udp = socket.socket(address_family, socket.SOCK_DGRAM)
+            end = Tunnel(space, udp, own[0], peer[0], (wire.format(3 - number), 1701))
             undo.callback(end.close)
-            udp.bind((f"192.0.2.{number}", 1701))
+            udp.bind((wire.format(number), 1701))
             udp.connect(end.peer)
             end.open()
             end.add_session(own[1], peer[1])

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from lab.checks import CHECKS
+from lab.results.records import JOURNEY_LINE, TimelineRecord
 
 pytestmark = pytest.mark.kernel
 
@@ -80,11 +81,83 @@ def test_trace_names_nodes_and_shows_what_is_not_attached(live: dict[str, Any]) 
     assert all(hook["attached"] for hook in round_["hooks"])
 
 
+def follow(*words: str) -> tuple[subprocess.Popen[str], dict[str, Any]]:
+    """Start `journey`, and give it with its first line: from then on packets are followed."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "lab", "--lab", LAB, "journey", "--json", *words],
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "L2TP_LAB_INSIDE": "1"},
+    )
+    assert process.stdout is not None
+    return process, json.loads(process.stdout.readline())
+
+
+def test_a_ping_is_a_journey_through_every_node(live: dict[str, Any]) -> None:
+    process, ready = follow("--protocol", "icmp", "--count", "2")
+    ping()
+    output, _ = process.communicate(timeout=120)
+    assert process.returncode == 0
+    lines = [ready, *map(json.loads, output.splitlines())]
+    for line in lines:
+        JOURNEY_LINE.validate_python(line)
+    assert [line["kind"] for line in lines] == ["ready", "journey", "journey", "status"]
+    assert [hook["name"] for hook in lines[-1]["hooks"] if not hook["attached"]] == []
+    assert lines[-1]["lost_events"] == 0
+    for journey, way in zip(
+        lines[1:3], (["lac", "core", "lns"], ["lns", "core", "lac"]), strict=True
+    ):
+        assert journey["end"]["verdict"] == "delivered"
+        nodes = [hop["node"] for hop in journey["hops"] if hop["node"]]
+        assert list(dict.fromkeys(nodes)) == way
+        assert [hop["time_ns"] for hop in journey["hops"]] == sorted(
+            hop["time_ns"] for hop in journey["hops"]
+        )
+
+
+def ping() -> None:
+    words = ("ping", "-q", "-c", "1", "-W", "10", "203.0.113.2")
+    subprocess.run(["ip", "netns", "exec", f"{LAB}-lac", *words], check=True, capture_output=True)
+
+
 def test_a_call_and_a_hangup(live: dict[str, Any]) -> None:
     (tunnel,) = json.loads(run("status", "--json"))["lac"]["tunnels"]
     run("hangup", "lac", str(tunnel["local_tunnel_id"]))
     run("check", "ppp_up", code=1)
     assert "ppp0" in run("call")
+
+
+def test_the_timeline_joins_daemons_and_kernel(live: dict[str, Any]) -> None:
+    # Of the tunnel dialled last: the probes have watched it from its beginning.
+    ping()
+    lines = [json.loads(line) for line in run("timeline", "--json").splitlines()]
+    for line in lines:
+        TimelineRecord.model_validate(line)
+    assert [line["time_ns"] for line in lines] == sorted(line["time_ns"] for line in lines)
+    tunnel = json.loads(run("status", "--json"))["lac"]["tunnels"][-1]
+    ours = {tunnel["local_tunnel_id"], tunnel["peer_tunnel_id"]}
+    names = {line["tunnel"] for line in lines if line["tunnel_id"] in ours}
+    assert len(names) == 1, "both ends are one tunnel"
+    (name,) = names
+    told = [
+        (line["source"], line["node"], line["event"]) for line in lines if line["tunnel"] == name
+    ]
+    for expected in (
+        ("kernel", "lac", "tunnel_registered"),
+        ("kernel", "lns", "tunnel_registered"),
+        ("kernel", "lac", "session_registered"),
+        ("kernel", "lns", "session_registered"),
+        ("daemon", "lac", "TunnelEstablished"),
+        ("daemon", "lns", "SessionEstablished"),
+        ("pppd", "lac", "PppUp"),
+        ("kernel", "lac", "first_packet_sent"),
+        ("kernel", "lns", "first_packet_received"),
+    ):
+        assert expected in told
+    sent = told.index(("kernel", "lac", "first_packet_sent"))
+    assert told.index(("kernel", "lac", "session_registered")) < sent
+    assert "SCCRQ" in run("timeline")
+    assert "control_received" not in {event for _, _, event in told}
 
 
 def test_the_run_folder_holds_everything(live: dict[str, Any], tmp_path: Path) -> None:
@@ -95,6 +168,7 @@ def test_the_run_folder_holds_everything(live: dict[str, Any], tmp_path: Path) -
         "results.ktap",
         "status.json",
         "trace.json",
+        "timeline.jsonl",
         "dmesg.txt",
         "lac.jsonl",
         "lns.jsonl",

@@ -141,3 +141,12 @@ def test_gives_the_names_of_an_enum() -> None:
         2: "SKB_DROP_REASON_NOT_SPECIFIED",
     }
     assert read.enumerators("no_such_enum") == {}
+
+
+def test_what_lies_before_an_anonymous_part_that_comes_later_is_found() -> None:
+    btf = Builder()
+    btf.aggregate(STRUCT, "sk_buff", ("", 3, 64), ("len", 1, 0))  # type 1: its part is type 3
+    btf.aggregate(STRUCT, "net", ("ns", 1, 960))
+    btf.aggregate(UNION, "", ("dev", 1, 128))
+    wanted = [("sk_buff", "dev"), ("net", "ns")]
+    assert Btf(btf.build()).offsets(wanted) == {("sk_buff", "dev"): 24, ("net", "ns"): 120}

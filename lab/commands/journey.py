@@ -1,0 +1,67 @@
+"""``l2tp-lab journey``: every hop of chosen packets, from one ppp interface to the other."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+from lab.console import Console
+from probes.journey_choice import add_choice
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    add_choice(parser)
+    parser.add_argument("--from", dest="node", metavar="NODE", help="begun in this node only")
+    parser.add_argument("--all", action="store_true", help="of the whole box: no lab is needed")
+    parser.add_argument("--json", action="store_true", help="one JSON object a line")
+    parser.add_argument(
+        "--output",
+        metavar="FILE",
+        help="write the packets as pcapng, with the journey and its end as comments",
+    )
+
+
+def run(args: argparse.Namespace, console: Console) -> int:
+    """Show journeys as they end; until ``--count``, or Ctrl-C."""
+    from lab.pictures.journey import draw_honesty, draw_journey
+    from lab.results.pcapng import JourneyCapture
+    from lab.running.journeys import followed
+    from probes.journey_choice import as_options
+
+    nodes, netns = _where(args)
+    options = [*as_options(args), *(["--netns", str(netns)] if netns else [])]
+    ascii_only = not (sys.stdout.encoding or "").lower().startswith("utf")
+    capture = JourneyCapture()
+    with followed(options, nodes) as told:
+        for record in told:
+            if args.json:
+                print(json.dumps(record), flush=True)
+            elif record["kind"] == "journey":
+                print(draw_journey(record, ascii_only=ascii_only), flush=True)
+            else:
+                if record["kind"] == "ready":
+                    console.say("following packets; Ctrl-C ends it")
+                print(draw_honesty(record), end="", flush=True)
+            capture.add(record)
+    if args.output:
+        capture.write(Path(args.output))
+    return 0
+
+
+def _where(args: argparse.Namespace) -> tuple[dict[int, str], int | None]:
+    """Name the namespaces, and find the one where journeys are to begin."""
+    from lab.errors import UsageError
+    from lab.running.live import Live
+    from lab.running.tracing import node_names
+    from probes.table import netns_names
+
+    nodes = netns_names() if args.all else node_names(Live.open(args.lab))
+    if args.node is None:
+        return nodes, None
+    found = [inode for inode, name in nodes.items() if name == args.node]
+    if not found:
+        raise UsageError(f"there is no node “{args.node}”: {', '.join(sorted(nodes.values()))}")
+    return nodes, found[0]

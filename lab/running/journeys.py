@@ -1,0 +1,70 @@
+"""Follows packets of a running lab, or of the whole box: runs the probes, reads what they say."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import signal
+import subprocess
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from lab.errors import CannotRun, LabError
+from lab.interpreters import environment, tracer_python
+
+_CANNOT_RUN = 4
+_PATIENCE_S = 30.0
+
+
+@contextlib.contextmanager
+def followed(
+    options: Sequence[str], nodes: Mapping[int, str], command: str = "journey"
+) -> Iterator[Iterator[dict[str, Any]]]:
+    """Start ``python3 -m probes COMMAND`` and give what it tells, one object at a time.
+
+    The first object has the kind "ready", the last one "status". Leaving ends it.
+    options: of that command. nodes: names of namespaces by inode number.
+    Raises LabError, or CannotRun, with the probes' own words when it ends early.
+    """
+    named = [word for inode, name in nodes.items() for word in ("--node", f"{inode}={name}")]
+    process = subprocess.Popen(
+        [tracer_python(), "-m", "probes", command, *options, *named],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment(),
+        start_new_session=True,  # the terminal's Ctrl-C is for us; we pass it on when we have read
+    )
+    try:
+        yield _told(process)
+    finally:
+        if process.poll() is None:
+            process.send_signal(signal.SIGTERM)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.communicate(timeout=_PATIENCE_S)
+        if process.poll() is None:
+            process.kill()
+            process.wait()
+
+
+def _told(process: subprocess.Popen[str]) -> Iterator[dict[str, Any]]:
+    if process.stdout is None or process.stderr is None:
+        raise ValueError("the process was started without pipes")
+    with _interrupt_ends(process):
+        for line in process.stdout:
+            yield json.loads(line)
+        said = process.stderr.read().strip()
+        code = process.wait()
+    if code:
+        words = "\n".join(line.removeprefix("probes: ") for line in said.splitlines())
+        raise (CannotRun if code == _CANNOT_RUN else LabError)(words or f"it ended with {code}")
+
+
+@contextlib.contextmanager
+def _interrupt_ends(process: subprocess.Popen[str]) -> Iterator[None]:
+    """Let Ctrl-C end the probes in good order, so that their last words still come."""
+    before = signal.signal(signal.SIGINT, lambda *_: process.send_signal(signal.SIGTERM))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)

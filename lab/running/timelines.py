@@ -1,0 +1,89 @@
+"""The timeline of a running lab: daemons' logs, and what its tracer keeps, as they are or go on."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from lab.running.live import Live
+from lab.running.tracing import node_names
+from lab.timeline import Record, Timeline
+
+# Each source is complete up to the moment it was asked; lines younger than that wait a turn,
+# so that a later answer cannot bring an earlier line.
+_SETTLED_NS = 1_500_000_000
+
+
+class LabTimeline:
+    """Reads on from where it was. Raises ProbeError when the tracer does not answer.
+
+    ``honesty`` says after each reading what the kernel's part lacks.
+    """
+
+    def __init__(self, live: Live) -> None:
+        self._live = live
+        self._nodes = node_names(live)
+        self._timeline = Timeline(self._nodes, time.time_ns() - time.monotonic_ns())
+        self._offsets: dict[Path, int] = {}
+        self._after = 0
+        self._early = 0
+        self._waiting: list[Record] = []
+        self.honesty: list[str] = []
+
+    def read(self) -> list[Record]:
+        """Give all that has been told since the last reading."""
+        # The tracer first: a message that a daemon logs has passed the kernel before.
+        with self._live.tracer as tracer:
+            answer = tracer.moments(self._after)
+        self._after = answer["following"]
+        self.honesty = _honesty(answer)
+        moments = [row for row in answer["moments"] if row["netns"] in self._nodes]
+        logs = {node: list(self._new_lines(node)) for node in self._live.daemons}
+        records = self._timeline.join(logs, moments)
+        early = sum(record["time_ns"] < answer["since_ns"] for record in records)
+        self._early += early
+        if self._early:
+            self.honesty.append(
+                f"the kernel is in it from {answer['since_ns'] / 1e9:.6f} s of its clock on, when"
+                f" the probes were attached: the first {self._early} lines are older"
+            )
+        return records
+
+    def settled(self) -> list[Record]:
+        """The same, without the youngest: for who prints as it goes."""
+        self._waiting += self.read()
+        self._waiting.sort(key=lambda record: int(record["time_ns"]))
+        limit = time.monotonic_ns() - _SETTLED_NS
+        count = sum(record["time_ns"] <= limit for record in self._waiting)
+        settled, self._waiting = self._waiting[:count], self._waiting[count:]
+        return settled
+
+    def _new_lines(self, node: str) -> Iterator[Record]:
+        path = self._live.folder / node / "log.jsonl"
+        if not path.exists():
+            return
+        with path.open("rb") as log:
+            log.seek(self._offsets.get(path, 0))
+            for line in log:
+                if not line.endswith(b"\n"):
+                    break  # it is being written
+                self._offsets[path] = self._offsets.get(path, 0) + len(line)
+                yield json.loads(line)
+
+
+def _honesty(answer: Any) -> list[str]:
+    lines = [
+        f"not attached: {hook['name']}: hides {hook['hides']}"
+        for hook in answer["hooks"]
+        if not hook["attached"]
+    ]
+    for count, what in (
+        (answer["lost"], "moments for which the buffer had no room"),
+        (answer["forgotten"], "moments that the tracer keeps no longer"),
+    ):
+        if count:
+            lines.append(f"lost: {count} {what}")
+    return lines

@@ -1,0 +1,133 @@
+"""Keeps what happened to tunnels and sessions, for whoever draws a timeline of it."""
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import TypedDict
+
+from probes import cache
+from probes.aggregate import per_cpu
+from probes.attaching import Attached
+from probes.journey_spec import SESSION_OFFSETS
+from probes.moment_events import RECORD, MomentRow, moment_compiler_flags, row_of
+from probes.ringbuf import RingBuffer
+from probes.snapshot import HookState
+from probes.spec import MODULE, Hook, Program, Style
+
+# Room for 450 moments between two looks, and for so many altogether; the oldest are forgotten.
+_RING_OCTETS = 1 << 18
+MAX_MOMENTS = 8192
+
+_TRACEPOINTS = (
+    "register_tunnel", "delete_tunnel", "free_tunnel",
+    "register_session", "delete_session", "free_session",
+    "session_pkt_oos", "session_pkt_expired", "session_pkt_outside_rx_window",
+)  # fmt: skip
+
+MOMENTS = Program(
+    name="moments",
+    sources=("common.h", "moments.c"),
+    hooks=(
+        *(
+            Hook(
+                name, name, None, False, "", False, f"when {name} happened: it is in no timeline",
+                tracepoint=True,
+            )
+            for name in _TRACEPOINTS
+        ),
+        Hook(
+            "l2tp_udp_encap_recv", "l2tp_udp_encap_recv", MODULE, False, "moments_encap_recv",
+            False, "the control messages of daemons that tell nothing themselves",
+        ),
+        Hook(
+            "pppol2tp_recv", "pppol2tp_recv", "l2tp_ppp", False, "moments_pppol2tp_recv",
+            False, "when a session's first packet was received",
+        ),
+        Hook(
+            "l2tp_xmit_skb", "l2tp_xmit_skb", MODULE, False, "moments_l2tp_xmit_skb",
+            False, "when a session's first packet was sent",
+        ),
+    ),
+    offsets=(
+        ("sk_buff", "len"),
+        ("sk_buff", "data_len"),
+        ("sk_buff", "data"),
+        ("sk_buff", "head"),
+        ("sk_buff", "network_header"),
+        ("sock_common", "skc_net"),
+        ("net", "ns"),
+        ("ns_common", "inum"),
+    ),
+    module_offsets=((MODULE, SESSION_OFFSETS),),
+)  # fmt: skip
+
+
+class Moments(TypedDict):
+    """What the tracer answers when asked for moments.
+
+    since_ns: when the last hook was attached (CLOCK_MONOTONIC); before it nothing was seen.
+    following: the number to ask after next time. forgotten: how many are no
+    longer kept; lost: for how many the buffer had no room.
+    """
+
+    moments: list[MomentRow]
+    since_ns: int
+    following: int
+    forgotten: int
+    lost: int
+    hooks: list[HookState]
+
+
+class MomentTracer:
+    """The program of moments at work. Arguments and errors as for Attached."""
+
+    def __init__(
+        self,
+        *,
+        styles: Iterable[Style] = tuple(Style),
+        cache_folder: Path = cache.FOLDER,
+        report: Callable[[str], None] = lambda text: None,
+    ) -> None:
+        self._attached = Attached(
+            MOMENTS,
+            moment_compiler_flags(),
+            {"moments": _RING_OCTETS},
+            styles=styles,
+            cache_folder=cache_folder,
+            report=report,
+        )
+        self._ring = RingBuffer(self._attached.maps.map_fd("moments"), _RING_OCTETS, RECORD)
+        self._since_ns = time.monotonic_ns()
+        self._kept: deque[MomentRow] = deque(maxlen=MAX_MOMENTS)
+        self._number = 0
+
+    def drain(self) -> None:
+        """Take over what has happened, before the buffer is full."""
+        for record in self._ring.drain():
+            self._kept.append(row_of(record))
+            self._number += 1
+
+    def after(self, number: int) -> Moments:
+        """Give what happened after the first so many moments."""
+        self.drain()
+        first = self._number - len(self._kept)
+        wanted = list(self._kept)[max(0, number - first) :]
+        lost = sum(
+            cpu[0]
+            for _, value in self._attached.maps.entries("moments_lost")
+            for cpu in per_cpu(value, 1)
+        )
+        return Moments(
+            moments=wanted,
+            since_ns=self._since_ns,
+            following=self._number,
+            forgotten=max(0, first - number),
+            lost=lost,
+            hooks=self._attached.hooks(),
+        )
+
+    def close(self) -> None:
+        """Detach everything. May be called again."""
+        self._ring.close()
+        self._attached.close()

@@ -1,0 +1,81 @@
+"""A journey on a terminal: hops, lengths, times, the end; below 80 columns."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lab.pictures.journey import draw_honesty, draw_journey, duration
+from probes.journey_events import Hop
+
+
+def hop(name: str, since_ns: int, length: int, **more: Any) -> dict[str, Any]:
+    return {
+        "hop": name, "time_ns": 0, "since_ns": since_ns, "length": length, "netns": None,
+        "node": None, "interface": None, "tunnel_id": None, "session_id": None,
+        "peer_tunnel_id": None, "peer_session_id": None, "octets": "",
+    } | more  # fmt: skip
+
+
+def journey(*hops: dict[str, Any], **end: Any) -> dict[str, Any]:
+    packet = {"protocol": "icmp", "source": "10.64.0.2", "destination": "2001:db8::1"}
+    ending = {
+        "outcome": "delivered", "verdict": "delivered", "says": "delivered to its ppp interface",
+        "reason": "", "function": "",
+    }  # fmt: skip
+    return {
+        "journey": "a-1", "copy_of": None, "duration_ns": 412_345, "packet": packet,
+        "end": ending | end, "hops": list(hops),
+    }  # fmt: skip
+
+
+def test_each_hop_is_a_line_with_what_changed() -> None:
+    text = draw_journey(
+        journey(
+            hop("ppp_start_xmit", 0, 84, node="lac", interface="ppp0"),
+            hop("l2tp_xmit_skb", 4100, 88, node="lac", tunnel_id=15345, session_id=41425),
+            hop("netif_receive_skb", 12_300_000, 122, node="lns", interface="core"),
+        )
+    )
+    assert text.splitlines() == [
+        "✓ icmp  10.64.0.2 → 2001:db8::1",
+        "  lac      ppp0     ppp_start_xmit         84            0 ns  into PPP",
+        "                    l2tp_xmit_skb          88    +4    4.1 µs  15345/41425",
+        "  lns      core     netif_receive_skb     122   +34   12.3 ms  off the wire",
+        "  delivered to its ppp interface, after 412.3 µs",
+    ]
+
+
+def test_a_drop_has_the_kernels_words() -> None:
+    end = {"outcome": "dropped", "says": "dropped", "reason": "NETFILTER_DROP", "function": "nf"}
+    lines = draw_journey(journey(hop("dropped", 1, 84), **end)).splitlines()
+    assert lines[0].startswith("✗")
+    assert lines[-1] == "  the kernel says: NETFILTER_DROP in nf"
+
+
+def test_no_line_reaches_80_columns_and_ascii_is_ascii() -> None:
+    hops = [
+        hop(one.name.lower(), 999_999_999, 65535, node="a-long-node-name", netns=4026531840,
+            interface="interface-name1", tunnel_id=65535, session_id=65535)
+        for one in Hop
+    ]  # fmt: skip
+    hops += [hop(one.name.lower(), 10**9, 1) for one in Hop]
+    text = draw_journey(journey(*hops), ascii_only=True)
+    assert text.isascii()
+    assert max(map(len, text.splitlines())) < 80
+
+
+def test_times_have_the_unit_that_suits_them() -> None:
+    assert [duration(t).split() for t in (7, 7_000, 7_000_000, 7_000_000_000)] == [
+        ["7", "ns"], ["7.0", "µs"], ["7.0", "ms"], ["7.0", "s"],
+    ]  # fmt: skip
+
+
+def test_what_was_not_seen_is_said() -> None:
+    hooks = [
+        {"name": "kfree_skb", "attached": False, "hides": "drops"},
+        {"name": "netif_rx", "attached": True, "hides": ""},
+    ]
+    losses = {"no_room_for_event": 3, "no_room_to_follow": 0}
+    assert draw_honesty({"hooks": hooks, "losses": losses, "forgotten_journeys": 0}) == (
+        "not attached: kfree_skb: hides drops\nlost: 3 (no room for event)\n"
+    )
