@@ -45,10 +45,12 @@ class Journeys:
     """Collects events until their journeys have ended.
 
     names: what the kernel's numbers mean, for the ends.
+    sees_drops: whether the kernel tells of drops here.
     """
 
-    def __init__(self, names: Names) -> None:
+    def __init__(self, names: Names, *, sees_drops: bool = True) -> None:
         self._names = names
+        self._sees_drops = sees_drops
         self._open: dict[_Key, list[Event]] = {}
         self._by_skb: dict[int, int] = {}
         self.forgotten = 0
@@ -93,7 +95,7 @@ class Journeys:
         if original and not any(event.hop not in ENDS for event in events[1:]):
             return  # a copy that went nowhere: a capture's
         inner = _inner(events)
-        end = end_of(events, inner, self._names)
+        end = end_of(events, inner, self._names, sees_drops=self._sees_drops)
         yield Journey(*key, tuple(events), inner, end, original)
 
 

@@ -63,17 +63,20 @@ _FREED_BY = {
 }
 
 
-def end_of(events: Sequence[Event], inner: packet.Inner, names: Names) -> End:
+def end_of(
+    events: Sequence[Event], inner: packet.Inner, names: Names, *, sees_drops: bool = True
+) -> End:
     """Say how a journey ended.
 
     events: its own, in order of time; the last one is its end, if that was seen.
+    sees_drops: whether a packet that is silent cannot have been dropped.
     """
     netns = next((event.netns for event in reversed(events) if event.netns), None)
     node = names.node(netns) if netns else None
-    return _what(events, inner, names)._replace(netns=netns, node=node)
+    return _what(events, inner, names, sees_drops)._replace(netns=netns, node=node)
 
 
-def _what(events: Sequence[Event], inner: packet.Inner, names: Names) -> End:
+def _what(events: Sequence[Event], inner: packet.Inner, names: Names, sees_drops: bool) -> End:
     last = events[-1]
     hops = [event.hop for event in events]
     if last.hop is Hop.DROPPED:
@@ -84,7 +87,7 @@ def _what(events: Sequence[Event], inner: packet.Inner, names: Names) -> End:
         return _by(Verdict.UNKNOWN_SESSION)
     if last.hop is Hop.CONSUMED:
         return _consumed(events)
-    return _silent(last, inner)
+    return _silent(last, inner if sees_drops else None)
 
 
 _OUTCOMES = {
@@ -147,7 +150,13 @@ def _consumed(events: Sequence[Event]) -> End:
     return End("lost_from_sight", None, f"freed as done after {at.hop.name.lower()}")
 
 
-def _silent(last: Event, inner: packet.Inner) -> End:
+def _silent(last: Event, inner: packet.Inner | None) -> End:
+    if inner is None:
+        return End(
+            "lost_from_sight",
+            Verdict.LOST_FROM_SIGHT.label,
+            f"lost from sight after {last.hop.name.lower()}: drops cannot be seen here",
+        )
     if last.hop is Hop.PPP_INPUT and inner.ppp_protocol >= packet.PPP_CONTROL_FROM:
         return _by(Verdict.WAITING_PPP)
     if last.hop is Hop.PPPOL2TP_RECV:

@@ -48,7 +48,6 @@ class JourneyTracer:
         report: Callable[[str], None] = lambda text: None,
     ) -> None:
         self.names = KernelNames(nodes)
-        self._journeys = Journeys(self.names)
         self._attached = Attached(
             program,
             journey_compiler_flags(),
@@ -57,6 +56,8 @@ class JourneyTracer:
             cache_folder=cache_folder,
             report=report,
         )
+        attached = {hook["name"]: hook["attached"] for hook in self._attached.hooks()}
+        self._journeys = Journeys(self.names, sees_drops=attached["kfree_skb"])
         self._ring = RingBuffer(self._attached.maps.map_fd("events"), ring_octets, EVENT)
         self._wall_offset_ns = time.time_ns() - time.monotonic_ns()
         # Last: with every hook in its place, packets may be chosen.

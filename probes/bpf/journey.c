@@ -331,6 +331,17 @@ INLINE void put_departure(u64 skb, struct departure *from, struct followed *jour
     put_event(event);
 }
 
+/*
+ * Nothing in the receiving driver goes back to a device but by the transmitting driver (bridged):
+ * a packet seen there has got the address of one whose free was not seen.
+ */
+INLINE int is_another_packet(struct followed *journey, u32 hop)
+{
+    if (hop != NET_DEV_QUEUE && hop != NET_DEV_START_XMIT && hop != NETIF_RECEIVE_SKB)
+        return 0;
+    return journey->at >= ENCAP_RECV && journey->at <= PASSED_UP;
+}
+
 /* A packet that is followed has come to a hop that has nothing more to say of it. */
 INLINE int passed(void *skb, u32 hop, void *device)
 {
@@ -340,6 +351,10 @@ INLINE int passed(void *skb, u32 hop, void *device)
 
     if (!journey)
         return 0;
+    if (is_another_packet(journey, hop)) {
+        journeys.delete(&address);
+        return 0;
+    }
     journey->at = hop;
     event = new_event(address, journey, hop);
     if (!event)
@@ -624,8 +639,9 @@ INLINE int on_cause(u32 cause)
 INLINE int on_clone_begins(void *skb)
 {
     u64 address = (u64)skb, head;
+    struct followed *journey = journeys.lookup(&address);
 
-    if (!journeys.lookup(&address))
+    if (!journey || is_another_packet(journey, NET_DEV_QUEUE)) /* the driver clones nothing */
         return 0;
     head = READ_KERNEL(u64, skb, OFFSET_SK_BUFF_HEAD);
     cloning.update(&head, &address);

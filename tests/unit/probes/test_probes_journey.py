@@ -127,6 +127,13 @@ def test_what_goes_silent_waits_or_is_lost_from_sight(
     assert journey.end.verdict == verdict
 
 
+def test_nothing_waits_for_sure_where_drops_cannot_be_seen() -> None:
+    journeys = Journeys(Names(), sees_drops=False)
+    list(journeys.add([event(Hop.L2TP_RECV_COMMON, 0)]))
+    (journey,) = journeys.expire(1, 0)
+    assert journey.end.verdict == "lost_from_sight"
+
+
 def test_nothing_is_given_up_before_its_time() -> None:
     journeys = Journeys(Names())
     assert list(journeys.add(way(Hop.PPP_START_XMIT))) == []
