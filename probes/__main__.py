@@ -23,12 +23,15 @@ def _serve(options: argparse.Namespace) -> int:
 
     tracer = _tracer(options)
     try:
-        moments = _moments(options) if options.moments else None
-        server = Server(tracer, options.socket, moments)
+        server = Server(tracer, options.socket)
     except ProbeError:
         tracer.close()
         raise
     _log(f"answering at {options.socket}")
+    if options.moments:
+        from probes.moment_tracer import ArrivingMoments
+
+        server.keep(ArrivingMoments(lambda: _moments(options)))
     server.run()
     return PASSED
 
@@ -44,28 +47,22 @@ def _tracer(options: argparse.Namespace) -> "Tracer":
     return Tracer(max_figures=options.max_figures, styles=styles, report=_log)
 
 
-def _moments(options: argparse.Namespace) -> "MomentTracer | None":
-    """Keep moments; without them the figures still count."""
+def _moments(options: argparse.Namespace) -> "MomentTracer":
     from probes.moment_tracer import MomentTracer
     from probes.spec import Style
 
     styles = [Style(options.style)] if options.style else list(Style)
-    try:
-        return MomentTracer(styles=styles, report=_log)
-    except ProbeError as error:
-        _log(f"no moments are kept: {error}")
-        return None
+    return MomentTracer(styles=styles, report=_log)
 
 
 def _prepare(options: argparse.Namespace) -> int:
     """Compile and prove, so that the next start finds everything in the cache."""
     _tracer(options).close()
-    if moments := _moments(options):
-        moments.close()
-    try:
-        _journeys(options).close()
-    except ProbeError as error:
-        _log(f"no journeys can be followed: {error}")
+    for make in (_moments, _journeys):
+        try:
+            make(options).close()
+        except ProbeError as error:
+            _log(f"prepared without some of it: {error}")
     return PASSED
 
 

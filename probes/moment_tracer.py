@@ -1,5 +1,6 @@
 """Keeps what happened to tunnels and sessions, for whoever draws a timeline of it."""
 
+import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
@@ -9,6 +10,7 @@ from typing import TypedDict
 from probes import cache
 from probes.aggregate import per_cpu
 from probes.attaching import Attached
+from probes.errors import ProbeError
 from probes.journey_spec import SESSION_OFFSETS
 from probes.moment_events import RECORD, MomentRow, moment_compiler_flags, row_of
 from probes.ringbuf import RingBuffer
@@ -18,6 +20,7 @@ from probes.spec import MODULE, Hook, Program, Style
 # Room for 450 moments between two looks, and for so many altogether; the oldest are forgotten.
 _RING_OCTETS = 1 << 18
 MAX_MOMENTS = 8192
+_LAST_WAIT_S = 5.0
 
 _TRACEPOINTS = (
     "register_tunnel", "delete_tunnel", "free_tunnel",
@@ -67,12 +70,14 @@ class Moments(TypedDict):
     """What the tracer answers when asked for moments.
 
     since_ns: when the last hook was attached (CLOCK_MONOTONIC); before it nothing was seen.
+    trouble: why nothing is kept (yet); empty when all is well.
     following: the number to ask after next time. forgotten: how many are no
     longer kept; lost: for how many the buffer had no room.
     """
 
     moments: list[MomentRow]
     since_ns: int
+    trouble: str
     following: int
     forgotten: int
     lost: int
@@ -121,6 +126,7 @@ class MomentTracer:
         return Moments(
             moments=wanted,
             since_ns=self._since_ns,
+            trouble="",
             following=self._number,
             forgotten=max(0, first - number),
             lost=lost,
@@ -131,3 +137,48 @@ class MomentTracer:
         """Detach everything. May be called again."""
         self._ring.close()
         self._attached.close()
+
+
+class ArrivingMoments:
+    """A MomentTracer that is made meanwhile, so that nobody waits for a compiler.
+
+    make: makes it; what it raises as ProbeError is told as trouble.
+    """
+
+    def __init__(self, make: Callable[[], MomentTracer]) -> None:
+        self._make = make
+        self._tracer: MomentTracer | None = None
+        self._trouble = "the probes for it are still being attached"
+        self._thread = threading.Thread(target=self._arrive, daemon=True)
+        self._thread.start()
+
+    def _arrive(self) -> None:
+        try:
+            self._tracer = self._make()
+        except ProbeError as error:
+            self._trouble = error.message
+
+    def drain(self) -> None:
+        """Take over what has happened, if it is there yet."""
+        if self._tracer is not None:
+            self._tracer.drain()
+
+    def after(self, number: int) -> Moments:
+        """Give what happened after the first so many moments."""
+        if self._tracer is not None:
+            return self._tracer.after(number)
+        return Moments(
+            moments=[],
+            since_ns=time.monotonic_ns(),
+            trouble=self._trouble,
+            following=number,
+            forgotten=0,
+            lost=0,
+            hooks=[],
+        )
+
+    def close(self) -> None:
+        """Detach everything. What is still compiled then ends with the process."""
+        self._thread.join(_LAST_WAIT_S)
+        if self._tracer is not None:
+            self._tracer.close()

@@ -63,13 +63,12 @@ class Server:
     """Serve a source on a Unix socket that only its owner can use.
 
     path: where the socket is made; a dead tracer's is replaced.
-    moments: served too, and drained on time, where there are any.
     Raises ProbeError when the socket cannot be made, or a tracer answers there.
     """
 
-    def __init__(self, source: Source, path: Path, moments: MomentSource | None = None) -> None:
+    def __init__(self, source: Source, path: Path) -> None:
         self._source = source
-        self._moments = moments
+        self._moments: MomentSource | None = None
         self._path = path
         self._listener = _listen(path)
         self._selector = selectors.DefaultSelector()
@@ -81,6 +80,10 @@ class Server:
             "moments": self._moments_after,
             "stop": self._stop,
         }
+
+    def keep(self, moments: MomentSource) -> None:
+        """Serve moments as well, and drain them in time; they end with the server."""
+        self._moments = moments
 
     def _moments_after(self, request: dict[str, Any]) -> Any:
         number = request.get("after", 0)

@@ -13,6 +13,7 @@ import pytest
 
 from probes.client import TraceClient
 from probes.errors import ProbeError
+from probes.moment_tracer import ArrivingMoments, Moments, MomentTracer
 from probes.server import Server
 from probes.snapshot import Snapshot
 
@@ -219,3 +220,61 @@ def test_the_mask_for_new_files_is_as_before(tmp_path: Path) -> None:
         assert os.umask(0o027) == 0o027
     finally:
         os.umask(before)
+
+
+class Kept:
+    """Moments that a test made up."""
+
+    def __init__(self) -> None:
+        self.drained = 0
+        self.closed = False
+
+    def drain(self) -> None:
+        self.drained += 1
+
+    def after(self, number: int) -> Moments:
+        return Moments(
+            moments=[], since_ns=1, trouble="", following=number + 2, forgotten=0, lost=0, hooks=[]
+        )
+
+    def close(self) -> None:
+        self.closed = True
+
+
+def test_moments_are_asked_for_by_number_and_end_with_the_server(exchange: Exchange) -> None:
+    kept = Kept()
+    exchange.server.keep(kept)
+
+    def act() -> list[int]:
+        with TraceClient(exchange.path) as client:
+            first = client.moments()
+            return [first["following"], client.moments(first["following"])["following"]]
+
+    assert exchange.run(act) == [[2, 4]]
+    assert kept.drained > 0
+    assert kept.closed
+
+
+def test_a_tracer_without_moments_says_how_to_have_them(exchange: Exchange) -> None:
+    def act() -> str:
+        with TraceClient(exchange.path) as client, pytest.raises(ProbeError) as caught:
+            client.moments()
+        return caught.value.message
+
+    (message,) = exchange.run(act)
+    assert "--moments" in str(message)
+
+
+def test_moments_that_are_not_there_yet_say_so_and_a_failure_its_reason() -> None:
+    arrive = threading.Event()
+
+    def make() -> MomentTracer:
+        arrive.wait(20)
+        raise ProbeError("no BTF", "Take another kernel.")
+
+    arriving = ArrivingMoments(make)
+    assert "still being attached" in arriving.after(3)["trouble"]
+    assert arriving.after(3)["following"] == 3
+    arrive.set()
+    arriving.close()
+    assert arriving.after(0)["trouble"] == "no BTF"
