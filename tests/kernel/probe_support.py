@@ -28,6 +28,7 @@ PPPIOCGCHAN = 0x80047437
 PPPIOCATTCHAN = 0x40047438
 PPPIOCCONNECT = 0x4004743A
 PPPIOCNEWUNIT = 0xC004743E
+PPPIOCBRIDGECHAN = 0x40047435
 
 PPP_IP = b"\x00\x21"
 PPP_LCP = b"\xc0\x21"
@@ -132,6 +133,16 @@ class Session:
         self.interface = f"ppp{unit}"
         self.namespace.ip("addr", "add", address, "peer", peer, "dev", self.interface)
         self.namespace.ip("link", "set", self.interface, "up")
+
+    def bridge_to(self, other: "Session") -> None:
+        """Let the kernel send what arrives for one session out by the other, both ways."""
+        with self.namespace.inside():
+            (own,) = struct.unpack("i", fcntl.ioctl(self.fd, PPPIOCGCHAN, b"\0" * 4))
+            (peer,) = struct.unpack("i", fcntl.ioctl(other.fd, PPPIOCGCHAN, b"\0" * 4))
+            channel_fd = os.open("/dev/ppp", os.O_RDWR | os.O_NONBLOCK)
+            self.files.append(channel_fd)
+            fcntl.ioctl(channel_fd, PPPIOCATTCHAN, struct.pack("i", own))
+            fcntl.ioctl(channel_fd, PPPIOCBRIDGECHAN, struct.pack("i", peer))
 
     def send_ppp(self, frame: bytes) -> None:
         """Send a PPP frame through the channel, as pppd does for LCP."""
@@ -247,6 +258,27 @@ class Pair:
             receiver.udp.settimeout(30)
             while len(receiver.udp.recv(4096)) != 16:
                 pass
+
+    @contextlib.contextmanager
+    def second_tunnel(self, port: int = 1702) -> Iterator[tuple[Tunnel, Tunnel]]:
+        """Build another tunnel between the two, with ids one above those of the first."""
+        with contextlib.ExitStack() as undo:
+            ends = []
+            for first in self.ends:
+                with first.namespace.inside():
+                    udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+                peer = (first.peer[0], port)
+                end = Tunnel(
+                    first.namespace, udp, first.tunnel_id + 1, first.peer_tunnel_id + 1, peer
+                )
+                undo.callback(end.close)
+                udp.bind((first.udp.getsockname()[0], port))
+                udp.connect(peer)
+                end.open()
+                session = first.sessions[0]
+                end.add_session(session.session_id + 1, session.peer_session_id + 1)
+                ends.append(end)
+            yield ends[0], ends[1]
 
     def settle_right(self) -> None:
         """The same for what the left end has sent, also where the wire doubles packets."""

@@ -266,6 +266,30 @@ def test_pppds_frames_have_journeys_up_to_their_queue(pair: Any) -> None:
     ]
 
 
+@pytest.mark.long
+def test_a_bridged_frame_keeps_its_journey(style: Style, pair: Any) -> None:
+    with pair.second_tunnel() as (back, middle):
+        pair.left.sessions[0].attach_unit("10.64.0.1/32", "10.64.0.2")
+        back.sessions[0].attach_unit("10.64.9.1/32", "10.64.9.2")
+        pair.right.sessions[0].bridge_to(middle.sessions[0])
+        with Follower(Choice(ip_protocol=1), style) as follower:
+            pair.left.namespace.run("sh", "-c", "ping -q -c 1 -W 0.2 10.64.0.2 || true")
+            pair.settle()
+            (journey,) = follower.told()
+    there, arrival = WAY[: WAY.index("netif_rx")], ["netif_rx", "received"]
+    assert names(journey) == [*there, *there[1:], *arrival]
+    assert journey["end"]["verdict"] == "delivered"
+    sessions = [
+        (hop["hop"], hop["tunnel_id"], hop["session_id"])
+        for hop in journey["hops"]
+        if hop["hop"] in ("l2tp_xmit_skb", "l2tp_recv_common")
+    ]
+    assert sessions == [
+        ("l2tp_xmit_skb", 7, 9), ("l2tp_recv_common", 17, 19),
+        ("l2tp_xmit_skb", 18, 20), ("l2tp_recv_common", 8, 10),
+    ]  # fmt: skip
+
+
 def test_a_flood_loses_events_and_says_how_many(pair: Any) -> None:
     attach_units(pair)
     room = 16384
