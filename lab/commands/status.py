@@ -15,6 +15,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, console: Console) -> int:
     """Ask every daemon, and show the topology with its tunnels and sessions."""
+    from lab.pictures.dropped import dropped_lines
     from lab.report import picture
     from lab.running.live import Live
 
@@ -24,4 +25,6 @@ def run(args: argparse.Namespace, console: Console) -> int:
         print(json.dumps(status, indent=1))
     else:
         print(picture(live.topology, status))
+        for line in dropped_lines(status):
+            print(line)
     return 0
