@@ -110,6 +110,13 @@ COMMANDS = {
         terminal=True,
         starts=False,
     ),
+    "metrics": Command(
+        "metrics",
+        Where.PLACE,
+        "the tracer's figures as Prometheus text",
+        "Prints them once, or serves them on the loopback of where the lab runs.",
+        starts=False,
+    ),
     "call": Command(
         "call",
         Where.PLACE,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 import time
 
 from lab.console import Console
@@ -38,8 +37,12 @@ def run(args: argparse.Namespace, console: Console) -> int:
         if not args.follow:
             break
         time.sleep(_TURN_S)
-    for line in timeline.honesty:
-        print(line, file=sys.stderr if args.json else sys.stdout)
+    if args.json:
+        for record in timeline.not_seen():
+            print(json.dumps(record))
+    else:
+        for line in timeline.honesty:
+            print(line)
     return 0
 
 

@@ -30,8 +30,9 @@ def _write(folder: Path, live: Live, results: Sequence[Result]) -> None:
     status = {node: live.status(node) for node in live.daemons}
     (folder / "status.json").write_text(json.dumps(status, indent=1) + "\n")
     (folder / "trace.json").write_text(json.dumps(live.tracer.snapshot(), indent=1) + "\n")
-    timeline = LabTimeline(live).read()
-    (folder / "timeline.jsonl").write_text("".join(json.dumps(row) + "\n" for row in timeline))
+    timeline = LabTimeline(live)
+    rows = [*timeline.read(), *timeline.not_seen()]
+    (folder / "timeline.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     for node in live.daemons:
         log = live.folder / node / "log.jsonl"
         if log.exists():

@@ -41,7 +41,12 @@ class LabTimeline:
         self._after = answer["following"]
         self.honesty = _honesty(answer)
         moments = [row for row in answer["moments"] if row["netns"] in self._nodes]
-        logs = {node: list(self._new_lines(node)) for node in self._live.daemons}
+        # A node without a log has a daemon that tells nothing: its messages come from the kernel.
+        logs = {
+            node: list(self._new_lines(log))
+            for node in self._live.daemons
+            if (log := self._live.folder / node / "log.jsonl").exists()
+        }
         records = self._timeline.join(logs, moments)
         early = sum(record["time_ns"] < answer["since_ns"] for record in records)
         self._early += early
@@ -52,6 +57,17 @@ class LabTimeline:
             )
         return records
 
+    def not_seen(self) -> list[Record]:
+        """Say the same as a last line of the timeline; nothing when all was seen."""
+        if not self.honesty:
+            return []
+        now = {"time_ns": time.monotonic_ns(), "wall_ns": time.time_ns()}
+        ids = dict.fromkeys(
+            ("tunnel", "tunnel_id", "session_id", "peer_tunnel_id", "peer_session_id")
+        )
+        says = {"event": "not_seen", "says": "; ".join(self.honesty), "details": {}}
+        return [{**now, "node": "", "netns": None, **ids, "source": "kernel", **says}]
+
     def settled(self) -> list[Record]:
         """The same, without the youngest: for who prints as it goes."""
         self._waiting += self.read()
@@ -61,10 +77,7 @@ class LabTimeline:
         settled, self._waiting = self._waiting[:count], self._waiting[count:]
         return settled
 
-    def _new_lines(self, node: str) -> Iterator[Record]:
-        path = self._live.folder / node / "log.jsonl"
-        if not path.exists():
-            return
+    def _new_lines(self, path: Path) -> Iterator[Record]:
         with path.open("rb") as log:
             log.seek(self._offsets.get(path, 0))
             for line in log:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 from lab.checks import CHECKS
 from lab.results.records import JOURNEY_LINE, TimelineRecord
@@ -93,8 +94,9 @@ def follow(*words: str) -> tuple[subprocess.Popen[str], dict[str, Any]]:
     return process, json.loads(process.stdout.readline())
 
 
-def test_a_ping_is_a_journey_through_every_node(live: dict[str, Any]) -> None:
-    process, ready = follow("--protocol", "icmp", "--count", "2")
+def test_a_ping_is_a_journey_through_every_node(live: dict[str, Any], tmp_path: Path) -> None:
+    capture = tmp_path / "journeys.pcapng"
+    process, ready = follow("--protocol", "icmp", "--count", "2", "--output", str(capture))
     ping()
     output, _ = process.communicate(timeout=120)
     assert process.returncode == 0
@@ -113,6 +115,7 @@ def test_a_ping_is_a_journey_through_every_node(live: dict[str, Any]) -> None:
         assert [hop["time_ns"] for hop in journey["hops"]] == sorted(
             hop["time_ns"] for hop in journey["hops"]
         )
+    assert_wireshark_reads(capture, lines[1])
 
 
 def ping() -> None:
@@ -120,11 +123,41 @@ def ping() -> None:
     subprocess.run(["ip", "netns", "exec", f"{LAB}-lac", *words], check=True, capture_output=True)
 
 
+def assert_wireshark_reads(capture: Path, journey: dict[str, Any]) -> None:
+    fields = ("frame.interface_name", "frame.comment", "frame.len", "l2tp.tunnel", "icmp.type")
+    options = [word for field in fields for word in ("-e", field)]
+    done = subprocess.run(
+        ["tshark", "-r", str(capture), "-T", "fields", *options],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    rows = [line.split("\t") for line in done.stdout.splitlines()]
+    of_journey = [row for row in rows if f"journey {journey['journey']}:" in row[1]]
+    assert of_journey[0][0] == "lac ppp0"
+    assert of_journey[-1][0] == "lns ppp0"
+    assert {row[0].split()[0] for row in of_journey} == {"lac", "core", "lns"}
+    assert all("verdict: delivered" in row[1] for row in of_journey)
+    assert of_journey[0][2] == "84"
+    assert all("8" in row[4] for row in of_journey), "every one of them is the echo request"
+    tunnel = next(hop for hop in journey["hops"] if hop["hop"] == "l2tp_xmit_skb")
+    on_the_wire = [row for row in of_journey if row[3]]
+    assert {int(row[3], 0) for row in on_the_wire} == {tunnel["peer_tunnel_id"]}
+
+
 def test_a_call_and_a_hangup(live: dict[str, Any]) -> None:
     (tunnel,) = json.loads(run("status", "--json"))["lac"]["tunnels"]
     run("hangup", "lac", str(tunnel["local_tunnel_id"]))
     run("check", "ppp_up", code=1)
     assert "ppp0" in run("call")
+
+
+def test_metrics_are_prometheus_text_of_every_session(live: dict[str, Any]) -> None:
+    families = {family.name: family for family in text_string_to_metric_families(run("metrics"))}
+    nodes = {sample.labels["node"] for sample in families["l2tp_rx_packets"].samples}
+    assert nodes == {"lac", "lns"}
+    attached = families["l2tp_probes_hook_attached"].samples
+    assert attached and all(sample.value == 1 for sample in attached)
 
 
 def test_the_timeline_joins_daemons_and_kernel(live: dict[str, Any]) -> None:
