@@ -133,7 +133,8 @@ class Timeline:
         others = [
             other
             for (other, other_id), named in self._peers.items()
-            if peer is not None and other_id == peer and tunnel in named and other != node
+            if peer is not None and other_id == peer and tunnel in named
+            if (other, other_id) != (node, tunnel)
         ]
         if len(others) != 1:  # the other end is not here, or several could be it
             return f"{node}/{tunnel}"

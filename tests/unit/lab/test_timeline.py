@@ -75,6 +75,21 @@ def test_a_tunnel_whose_other_end_is_elsewhere_has_its_own_name() -> None:
     assert record["tunnel"] == "lac/7"
 
 
+def test_an_end_is_not_its_own_other_end_and_both_may_be_in_one_node() -> None:
+    (alone,) = timeline().join(
+        {}, [moment("tunnel_registered", 3, 101, tunnel_id=7, peer_tunnel_id=7)]
+    )
+    assert alone["tunnel"] == "lac/7"
+    both = timeline().join(
+        {},
+        [
+            moment("tunnel_registered", 3, 101, tunnel_id=7, peer_tunnel_id=17),
+            moment("tunnel_registered", 4, 101, tunnel_id=17, peer_tunnel_id=7),
+        ],
+    )
+    assert {record["tunnel"] for record in both} == {"lac/17 = lac/7"}
+
+
 def test_an_end_that_several_could_be_is_not_guessed() -> None:
     records = timeline().join(
         {},

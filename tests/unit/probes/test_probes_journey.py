@@ -57,9 +57,12 @@ def test_a_packet_that_reached_its_interface_is_delivered() -> None:
 def test_an_address_used_again_is_another_journey_even_if_no_end_was_seen() -> None:
     first = way(Hop.PPP_START_XMIT, Hop.NET_DEV_QUEUE)
     second = [e._replace(time_ns=e.time_ns + 100) for e in way(Hop.PPP_START_XMIT, generation=2)]
-    found = journeys_of(*first, *second)
-    assert [(j.generation, len(j.events)) for j in found] == [(1, 2), (2, 1)]
-    assert found[0].end.outcome == "lost_from_sight"
+    journeys = Journeys(Names())
+    (former,) = journeys.add([*first, *second])  # at once, and not for want of patience
+    assert (former.generation, len(former.events)) == (1, 2)
+    assert former.end.outcome == "lost_from_sight"
+    (latter,) = journeys.expire(1 << 60)
+    assert (latter.generation, len(latter.events)) == (2, 1)
 
 
 def test_events_of_two_cpus_are_put_in_order_of_time() -> None:
