@@ -91,9 +91,14 @@ class ControlClient:
     def hello(self, local_tunnel_id: int) -> float:
         """Ask a tunnel's peer for a sign of life; returns the round trip's time in seconds.
 
-        Raises ControlError with the cause when there is none.
+        Waits as long as the tunnel's retransmissions go on. Raises ControlError with the cause
+        when there is no sign of life.
         """
-        result: dict[str, float] = self._ask("hello", local_tunnel_id=local_tunnel_id)
+        self._socket.settimeout(None)
+        try:
+            result: dict[str, float] = self._ask("hello", local_tunnel_id=local_tunnel_id)
+        finally:
+            self._socket.settimeout(self._timeout_s)
         return result["round_trip_s"]
 
     def events(self) -> Iterator[dict[str, Any]]:

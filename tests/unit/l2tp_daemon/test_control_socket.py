@@ -21,6 +21,10 @@ async def _hangup(arguments):
     raise RequestError(f"there is no tunnel {arguments['local_tunnel_id']}; there are: none")
 
 
+async def _hello(arguments):
+    return {"round_trip_s": 0.25} if arguments["local_tunnel_id"] == 7 else None
+
+
 async def _call(arguments):
     return dict(arguments)
 
@@ -45,6 +49,7 @@ class Running:
             "status": _status,
             "hangup": _hangup,
             "call": _call,
+            "hello": _hello,
             "stop": self._stop,
         }
         server = ControlServer(self.path, operations, self.log)
@@ -85,6 +90,10 @@ def test_call_sends_only_what_is_said(client):
     sent = client.call("lns", user="alice")
     assert (sent["tunnel"], sent["user"]) == ("lns", "alice")
     assert not {"routes", "addresses"} & set(sent)
+
+
+def test_a_hello_gives_the_round_trips_time(client):
+    assert client.hello(7) == 0.25
 
 
 def test_refusals_carry_the_daemons_words(client):
