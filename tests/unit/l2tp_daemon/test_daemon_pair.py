@@ -6,15 +6,20 @@ import errno
 import json
 import os
 import signal
+import socket
+from pathlib import Path
 
 import pytest
 
+from l2tp.codec import encode_message
 from l2tp.config import load_config
 from l2tp.control_server import RequestError
 from l2tp.daemon import Daemon
 from l2tp.dataplane import MemoryDataPlane
 from l2tp.errors import KernelError, LocalProtocolError
+from l2tp.header import encode_control
 from l2tp.kernel.udp import open_udp_socket
+from l2tp.messages import HELLO, OUR_VERSION, SCCRQ
 from l2tp.ppp.home import PppHome
 from l2tp.remains import Remains
 from l2tp.serve import make_role
@@ -690,5 +695,52 @@ def test_a_daemon_that_is_stopping_takes_no_tunnel(pair):
             closed = await pair.lac.hear("TunnelClosed")
             assert (closed["by_peer"], closed["result_code"]) == (True, 6)
             assert closed["local_tunnel_id"] != first["local_tunnel_id"]
+
+    run(scenario)
+
+
+def open_descriptors():
+    return sum(1 for _ in Path("/proc/self/fd").iterdir())
+
+
+def test_a_flood_of_requests_leaves_the_live_session_alone(pair):
+    request = encode_message(
+        SCCRQ(
+            protocol_version=OUR_VERSION,
+            framing_capabilities=3,
+            host_name="flood",
+            assigned_tunnel_id=1,
+        )
+    )
+
+    async def scenario():
+        async with pair:
+            await pair.lac.hear("SessionReady")
+            await pair.lns.hear("SessionReady")
+            tunnel, _ = await pair.lac.only_session()
+            port = int(tunnel["peer"].rpartition(":")[2])
+            at_lns, _ = await pair.lns.only_session()
+            hello = encode_control(at_lns["local_tunnel_id"], 0, 9, 9, encode_message(HELLO()))
+            descriptors = open_descriptors()
+            for number in range(2, 42):
+                # Each host asks for many tunnels, from ever new ports.
+                for _ in range(30):
+                    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
+                        udp.bind((f"127.0.0.{number}", 0))
+                        udp.sendto(encode_control(0, 0, 0, 0, request), ("127.0.0.1", port))
+                        if number == 2:
+                            udp.sendto(hello, ("127.0.0.1", port))
+                await asyncio.sleep(0)
+            await pair.lac.ask("call", user="alice")
+            await pair.lac.hear("SessionReady", 2)
+            status = await pair.lns.ask("status")
+            dropped = status["dropped"]
+            assert dropped["too-many-half-open-tunnels"] > 900
+            assert len(status["tunnels"]) <= 1 + 128
+            assert open_descriptors() < descriptors + 128 + 20
+            (live,) = [one for one in status["tunnels"] if one["state"] == "established"]
+            assert len(live["sessions"]) == 2
+            assert live["dropped"]["wrong-source"] == dropped["wrong-source"] > 20
+            assert len(pair.lns.heard("DatagramDropped")) <= 3 * 20
 
     run(scenario)
