@@ -188,6 +188,7 @@ user = "alice"
 """
 
 
+@pytest.mark.long
 def test_tunnels_of_both_families_and_with_the_same_ports(tmp_path):
     edits = [
         ("lac", "[[tunnel]]\n", f"{TWO}{SIX}[[tunnel]]\n"),
@@ -197,7 +198,8 @@ def test_tunnels_of_both_families_and_with_the_same_ports(tmp_path):
             '[[listen]]\naddress = "192.0.2.2"\n[[listen]]\naddress = "2001:db8:1::2"',
         ),
     ]
-    with Network(tmp_path) as network:
+    patient = {"lac": "ppp_timeout_s = 60\nstop_timeout_s = 120\n"}
+    with Network(tmp_path, changes=patient) as network:
         for role, old, new in edits:
             network.edit(role, old, new)
         network.start("lns", "lac")
@@ -344,6 +346,7 @@ def test_a_flood_of_requests_leaves_the_live_session_alone(tmp_path):
         assert log.count("too-many-half-open-tunnels") < 200
 
 
+@pytest.mark.long
 def test_nothing_starts_twice_in_one_folder(tmp_path):
     with Network(tmp_path) as network:
         network.start("lns")
