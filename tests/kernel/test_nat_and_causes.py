@@ -17,7 +17,13 @@ table ip nat {
   chain post { type nat hook postrouting priority 100; oifname "up0" masquerade; }
 }
 """
-QUICK = "[protocol]\nretransmission_initial_s = 0.2\nmaximum_retransmissions = 2\n"
+# Longer than the kernel looks for a neighbour (3 s); and the closed tunnel stays to be looked at.
+QUICK = """\
+[protocol]
+retransmission_initial_s = 0.5
+maximum_retransmissions = 3
+retention_s = 600
+"""
 
 
 def start_behind(network, number):
@@ -96,7 +102,7 @@ def nobody_has_the_address(network):
 
 def silence(network):
     rules = (
-        "table ip filter { chain in { type filter hook input priority 0; udp dport 1701 drop; } }"
+        "table ip filter { chain one { type filter hook input priority 0; udp dport 1701 drop; } }"
     )
     inside = ("ip", "netns", "exec", network.names["lns"], "nft", "-f", "-")
     subprocess.run(inside, input=rules, text=True, check=True)
