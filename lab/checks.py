@@ -17,7 +17,7 @@ from lab.scenarios.finding import Finding
 from probes.errors import ProbeError
 
 #: The checks, in the order in which they run; the last takes the tunnels down and dials again.
-CHECKS = ("ppp_up", "ping_through", "path_mtu", "throughput", "counters", "teardown")
+CHECKS = ("ppp_up", "ping_through", "path_mtu", "throughput", "counters", "views", "teardown")
 
 
 class Scenario(Protocol):

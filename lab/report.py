@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lab.console import Step
 from lab.interpreters import path_line
@@ -14,6 +14,9 @@ from lab.results.writers import as_json as results_as_json
 from lab.results.writers import text
 from lab.running.live import Live
 from lab.topology import Topology
+
+if TYPE_CHECKING:
+    from lab.running.views import Views
 
 NEXT = (
     ("l2tp-lab trace", "what the driver does, per tunnel, live"),
@@ -29,6 +32,13 @@ def picture(topology: Topology, status: Mapping[str, Any]) -> str:
     from lab.pictures.topology import draw
 
     return f"{draw(topology, status)}\n{tunnel_table(status)}"
+
+
+def views_text(views: Views) -> str:
+    """Say whether the daemons and the kernel agree, and what they do not agree on."""
+    if not views.disagreements:
+        return f"daemons, netlink and /proc agree ({views.objects} tunnel and session ends)"
+    return "\n".join(("not agreed:", *(f"  ✗ {one}" for one in views.disagreements)))
 
 
 def closing_words(live: Live, results: Sequence[Result], steps: Sequence[Step]) -> str:

@@ -19,11 +19,14 @@ PASSED, FAILED, USAGE, CANNOT_RUN = 0, 1, 2, 4
 
 
 def _serve(options: argparse.Namespace) -> int:
+    from probes.debugger import Debugger
     from probes.server import Server
 
     tracer = _tracer(options)
+    debugger = Debugger(report=_log)
+    more = {"debug": debugger.answer_switch, "debug_messages": debugger.answer_messages}
     try:
-        server = Server(tracer, options.socket)
+        server = Server(tracer, options.socket, more)
     except ProbeError:
         tracer.close()
         raise
@@ -32,7 +35,10 @@ def _serve(options: argparse.Namespace) -> int:
         from probes.moment_tracer import ArrivingMoments
 
         server.keep(ArrivingMoments(lambda: _moments(options)))
-    server.run()
+    try:
+        server.run()
+    finally:
+        debugger.close()
     return PASSED
 
 
@@ -57,12 +63,18 @@ def _moments(options: argparse.Namespace) -> "MomentTracer":
 
 def _prepare(options: argparse.Namespace) -> int:
     """Compile and prove, so that the next start finds everything in the cache."""
+    from probes.debugger import Debugger
+
     _tracer(options).close()
     for make in (_moments, _journeys):
         try:
             make(options).close()
         except ProbeError as error:
             _log(f"prepared without some of it: {error}")
+    try:
+        Debugger(report=_log).prepare()
+    except ProbeError as error:  # nothing of the figures depends on it
+        _log(f"debug messages will not be had: {error}")
     return PASSED
 
 

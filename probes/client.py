@@ -2,11 +2,13 @@
 
 One JSON object a line, over a Unix stream socket: {"op": "snapshot"} is answered
 with a Snapshot, {"op": "moments", "after": N} with Moments, {"op": "stop"} with {}
-before the tracer ends. An answer with a key "error" is a refusal.
+before the tracer ends; "debug" and "debug_messages" are answered by debugger.py. An
+answer with a key "error" is a refusal.
 """
 
 import json
 import socket
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, cast
@@ -41,6 +43,23 @@ class TraceClient:
         """Ask what happened to tunnels and sessions, after the first so many moments."""
         return cast("Moments", self._ask("moments", after=after))
 
+    def switch_debug(
+        self, netns: int, tunnel_id: int, session_id: int, categories: Sequence[str], *, on: bool
+    ) -> dict[str, Any]:
+        """Turn debug messages on or off; returns what is on, and what cannot be said here."""
+        return self._ask(
+            "debug",
+            netns=netns,
+            tunnel_id=tunnel_id,
+            session_id=session_id,
+            categories=list(categories),
+            on=on,
+        )
+
+    def debug_messages(self) -> dict[str, Any]:
+        """Take the debug messages that nobody has taken yet; returns what is on, too."""
+        return self._ask("debug_messages")
+
     def stop(self) -> None:
         """Let the tracer detach and end; returns when it has."""
         self._ask("stop")
@@ -65,7 +84,7 @@ class TraceClient:
     ) -> None:
         self.close()
 
-    def _ask(self, operation: str, **arguments: int) -> dict[str, Any]:
+    def _ask(self, operation: str, **arguments: Any) -> dict[str, Any]:
         try:
             line = self._exchange(json.dumps({"op": operation, **arguments}).encode() + b"\n")
             answer = json.loads(line)

@@ -10,7 +10,7 @@ import os
 import selectors
 import signal
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -25,6 +25,9 @@ _LINE_LIMIT = 1 << 16
 _LAST_ANSWER_S = 1.0
 # How often moments are fetched: rare events, and room for hundreds.
 _DRAIN_S = 1.0
+
+
+Operation = Callable[[dict[str, Any]], Any]
 
 
 class Source(Protocol):
@@ -63,10 +66,13 @@ class Server:
     """Serve a source on a Unix socket that only its owner can use.
 
     path: where the socket is made; a dead tracer's is replaced.
+    more: further operations by name; each gets the request and gives the answer.
     Raises ProbeError when the socket cannot be made, or a tracer answers there.
     """
 
-    def __init__(self, source: Source, path: Path) -> None:
+    def __init__(
+        self, source: Source, path: Path, more: Mapping[str, Operation] | None = None
+    ) -> None:
         self._source = source
         self._moments: MomentSource | None = None
         self._path = path
@@ -75,10 +81,11 @@ class Server:
         self._selector.register(self._listener, selectors.EVENT_READ)
         self._stopping = False
         self._clients: set[_Client] = set()
-        self._answers: dict[str, Callable[[dict[str, Any]], Any]] = {
+        self._answers: dict[str, Operation] = {
             "snapshot": lambda _: source.snapshot(),
             "moments": self._moments_after,
             "stop": self._stop,
+            **(more or {}),
         }
 
     def keep(self, moments: MomentSource) -> None:
@@ -178,9 +185,8 @@ class Server:
         operation = request.get("op") if isinstance(request, dict) else None
         answer = self._answers.get(operation) if isinstance(operation, str) else None
         if answer is None:
-            return {
-                "error": f"there is no operation {operation!r}: ask for snapshot, moments or stop"
-            }
+            known = ", ".join(self._answers)
+            return {"error": f"there is no operation {operation!r}: ask for one of {known}"}
         return answer(request)
 
 

@@ -8,6 +8,20 @@ from l2tp.errors import KernelError
 _MODULE_CURE: Final = "load the driver: modprobe l2tp_ppp"
 _ROOT_CURE: Final = "run as root, or with CAP_NET_ADMIN in this network namespace"
 
+_MEMORY_CURE: Final = "see what takes it: free -m; dmesg | tail"
+
+_OPTION_CAUSES: Final = {
+    errno.EINVAL: ("the driver takes 0 or 1 only", "give 0 or 1"),
+    errno.ENOPROTOOPT: (
+        "this socket has no such option: a tunnel's management socket has DEBUG only",
+        "set it on a session's socket",
+    ),
+    errno.ENOTCONN: (
+        "the socket is attached to no tunnel or session (any more)",
+        "see what is left: ip l2tp show session",
+    ),
+}
+
 # One row per refusal that a user can meet; the kernel functions are those of Linux 6.12.
 _CAUSES: Final[dict[tuple[str, int], tuple[str, str]]] = {
     # socket(AF_PPPOX, SOCK_DGRAM, PX_PROTO_OL2TP): net/socket.c, drivers/net/ppp/pppox.c
@@ -34,13 +48,15 @@ _CAUSES: Final[dict[tuple[str, int], tuple[str, str]]] = {
         "give a UDP socket made in this namespace and ids from 1 to 65535",
     ),
     ("open tunnel", errno.EBUSY): (
-        "the UDP socket already serves a tunnel or another encapsulation",
-        "use one UDP socket for each tunnel",
+        "the UDP socket already serves a tunnel or another encapsulation, or the management socket "
+        "is connected already",
+        "use one UDP socket for each tunnel, and a new PPPoL2TP socket",
     ),
     ("open tunnel", errno.EEXIST): (
-        "this tunnel id is taken in this network namespace",
+        "this tunnel id is taken in this network namespace, and a management socket attached to it",
         "see who holds it: ip l2tp show tunnel",
     ),
+    ("open tunnel", errno.ENOMEM): ("the kernel is out of memory", _MEMORY_CURE),
     ("open tunnel", errno.EALREADY): (
         "the management socket is attached to a tunnel already",
         "use a new PPPoL2TP socket for each tunnel",
@@ -74,9 +90,21 @@ _CAUSES: Final[dict[tuple[str, int], tuple[str, str]]] = {
         "this session id belongs to a session that carries no PPP",
         "see who holds it: ip l2tp show session",
     ),
+    ("open session", errno.ENOMEM): ("the kernel is out of memory", _MEMORY_CURE),
     ("open session", errno.EINVAL): (
         "the kernel refused the session's address",
         "give ids from 1 to 65535",
+    ),
+    # setsockopt(), getsockopt(), ioctl(): pppol2tp_setsockopt, pppol2tp_ioctl
+    **{
+        (f"{verb} {option}", code): said
+        for verb in ("set", "read")
+        for option in ("DEBUG", "SENDSEQ", "RECVSEQ", "LNSMODE", "REORDERTO")
+        for code, said in _OPTION_CAUSES.items()
+    },
+    ("read statistics", errno.EBADR): (
+        "this tunnel has no session of this id that carries PPP",
+        "see what there is: ip l2tp show session",
     ),
     ("read statistics", errno.ENOTCONN): (
         "the kernel has ended this tunnel or session",

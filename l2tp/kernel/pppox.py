@@ -16,6 +16,7 @@ from l2tp.dataplane import DataPlaneStatistics, SessionOptions
 from l2tp.kernel import libc, uapi
 from l2tp.kernel.errors import refusal
 from l2tp.kernel.shared_ports import finds_sessions_by_ids
+from l2tp.kernel.sockaddr import pack_sockaddr
 from l2tp.parameters import Address
 
 _INT: Final = struct.Struct("=i")
@@ -124,7 +125,7 @@ class PppoxTunnel:
     ) -> socket.socket:
         pppox = _open_pppox_socket()
         try:
-            address = uapi.pack_sockaddr(
+            address = pack_sockaddr(
                 self._udp_fd,
                 self._peer,
                 local_tunnel_id=self.local_tunnel_id,

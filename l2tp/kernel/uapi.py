@@ -1,11 +1,9 @@
-"""The kernel's PPPoL2TP interface in numbers: socket addresses, ioctls, options, statistics.
+"""The kernel's PPPoL2TP interface in numbers: ioctls, options, statistics.
 
-Every layout stands under the C declaration that it packs (``linux/if_pppox.h``,
-``linux/if_pppol2tp.h``, ``linux/ppp-ioctl.h``). Integers are in host order except ports and
-addresses, which are in network order, as everywhere in socket addresses.
+Every layout stands under the C declaration that it packs (``linux/if_pppol2tp.h``,
+``linux/ppp-ioctl.h``); integers are in host order. Socket addresses are in ``sockaddr.py``.
 """
 
-import socket
 import struct
 from enum import IntEnum, IntFlag
 from typing import Final
@@ -24,7 +22,7 @@ class SocketOption(IntEnum):
     """Options at level SOL_PPPOL2TP, each a C int (``linux/if_pppol2tp.h``)."""
 
     DEBUG = 1
-    """Bit mask of debug message categories; kept but ignored by today's driver."""
+    """Bit mask of debug message categories; since Linux 5.10 taken, ignored, and read as 0."""
     RECVSEQ = 2
     """1: drop received packets without sequence numbers."""
     SENDSEQ = 3
@@ -43,43 +41,6 @@ class DebugMask(IntFlag):
     SEQ = 4
     DATA = 8
 
-
-# struct sockaddr_pppol2tp {                       (packed: no padding after sa_family)
-#     __kernel_sa_family_t sa_family;     @0
-#     unsigned int         sa_protocol;   @2
-#     struct pppol2tp_addr {              @6
-#         __kernel_pid_t   pid;           @6       (0: the caller)
-#         int              fd;            @10      (the tunnel's UDP socket)
-#         struct sockaddr_in {            @14
-#             sa_family_t sin_family;     @14
-#             __be16      sin_port;       @16
-#             __be32      sin_addr;       @18
-#             char        pad[8];         @22
-#         } addr;
-#         __u16 s_tunnel, s_session;      @30 @32
-#         __u16 d_tunnel, d_session;      @34 @36
-#     } pppol2tp;
-# };                                      size 38
-SOCKADDR_PPPOL2TP: Final = struct.Struct("=H I i i H 2s 4s 8x H H H H")
-
-# struct sockaddr_pppol2tpin6 {                    (packed; the ids come before the address)
-#     __kernel_sa_family_t sa_family;     @0
-#     unsigned int         sa_protocol;   @2
-#     struct pppol2tpin6_addr {           @6
-#         __kernel_pid_t   pid;           @6
-#         int              fd;            @10
-#         __u16 s_tunnel, s_session;      @14 @16
-#         __u16 d_tunnel, d_session;      @18 @20
-#         struct sockaddr_in6 {           @22
-#             sa_family_t     sin6_family;    @22
-#             __be16          sin6_port;      @24
-#             __be32          sin6_flowinfo;  @26
-#             struct in6_addr sin6_addr;      @30
-#             __u32           sin6_scope_id;  @46
-#         } addr;
-#     } pppol2tp;
-# };                                      size 50
-SOCKADDR_PPPOL2TPIN6: Final = struct.Struct("=H I i i H H H H H 2s 4s 16s I")
 
 # struct pppol2tp_ioc_stats {
 #     __u16         tunnel_id;            @0
@@ -108,6 +69,9 @@ def _ioc(direction: int, number: int, size: int) -> int:
 
 _INT: Final = struct.calcsize("=i")
 
+PPPIOCGMRU: Final = _ioc(_IOC_READ, 83, _INT)
+PPPIOCGDEBUG: Final = _ioc(_IOC_READ, 65, _INT)
+PPPIOCSDEBUG: Final = _ioc(_IOC_WRITE, 64, _INT)
 PPPIOCSFLAGS: Final = _ioc(_IOC_WRITE, 89, _INT)
 PPPIOCGFLAGS: Final = _ioc(_IOC_READ, 90, _INT)
 PPPIOCGUNIT: Final = _ioc(_IOC_READ, 86, _INT)
@@ -127,56 +91,3 @@ def unpack_stats(data: bytes) -> DataPlaneStatistics:
     """Read the answer of PPPIOCGL2TPSTATS, dropping the ids that the caller knows."""
     _tunnel_id, _session_id, _using_ipsec, *counters = PPPOL2TP_IOC_STATS.unpack(data)
     return DataPlaneStatistics(*counters)
-
-
-def pack_sockaddr(
-    tunnel_fd: int,
-    peer: tuple[str, int],
-    *,
-    local_tunnel_id: int,
-    peer_tunnel_id: int,
-    local_session_id: int = 0,
-    peer_session_id: int = 0,
-) -> bytes:
-    """Pack the address that ``connect()`` on a PPPoL2TP socket takes.
-
-    ``tunnel_fd`` is the tunnel's UDP socket in this process, ``peer`` a numeric IPv4 or IPv6
-    address and a UDP port; all ids are 1 to 65535, and both session ids 0 mean the tunnel
-    itself. The kernel tells the forms apart by their length
-    (``net/l2tp/l2tp_ppp.c: pppol2tp_sockaddr_get_info``). Raises ValueError for an address that
-    is not numeric.
-    """
-    host, port = peer
-    ids = (local_tunnel_id, local_session_id, peer_tunnel_id, peer_session_id)
-    port_bytes = port.to_bytes(2, "big")
-    if ":" not in host:
-        return SOCKADDR_PPPOL2TP.pack(
-            AF_PPPOX,
-            PX_PROTO_OL2TP,
-            0,
-            tunnel_fd,
-            socket.AF_INET,
-            port_bytes,
-            _numeric(socket.AF_INET, host),
-            *ids,
-        )
-    address, _, scope = host.partition("%")
-    return SOCKADDR_PPPOL2TPIN6.pack(
-        AF_PPPOX,
-        PX_PROTO_OL2TP,
-        0,
-        tunnel_fd,
-        *ids,
-        socket.AF_INET6,
-        port_bytes,
-        bytes(4),
-        _numeric(socket.AF_INET6, address),
-        socket.if_nametoindex(scope) if scope else 0,
-    )
-
-
-def _numeric(family: socket.AddressFamily, host: str) -> bytes:
-    try:
-        return socket.inet_pton(family, host)
-    except OSError as error:
-        raise ValueError(f"{host!r} is not a numeric {family.name} address") from error

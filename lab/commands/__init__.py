@@ -92,6 +92,14 @@ COMMANDS = {
         terminal=True,
         starts=False,
     ),
+    "debug": Command(
+        "debug",
+        Where.PLACE,
+        "what the driver says of one tunnel or session: on, off, read",
+        "Without arguments: what is on, and what was said since somebody last asked.",
+        terminal=True,
+        starts=False,
+    ),
     "journey": Command(
         "journey",
         Where.PLACE,

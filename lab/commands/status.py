@@ -10,21 +10,37 @@ from lab.console import Console
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.add_argument("--json", action="store_true", help="the daemons' own status, by node")
+    parser.add_argument(
+        "--json",
+        action="store_true",
+        help="the daemons' own status by node, each with “disagreements” of daemon and kernel",
+    )
 
 
 def run(args: argparse.Namespace, console: Console) -> int:
-    """Ask every daemon, and show the topology with its tunnels and sessions."""
+    """Ask every daemon, show the topology with its tunnels and sessions, and ask the kernel too.
+
+    What the daemons, netlink and /proc do not agree on stands below.
+    """
     from lab.pictures.dropped import dropped_lines
-    from lab.report import picture
+    from lab.report import picture, views_text
     from lab.running.live import Live
+    from lab.running.views import look
 
     live = Live.open(args.lab)
-    status = {node: live.status(node) for node in live.daemons}
+    views = look(live)
     if args.json:
+        told = {
+            node: [d.says for d in views.disagreements if d.node == node] for node in views.nodes
+        }
+        status = {
+            node: {**views.status.get(node, {"tunnels": []}), "disagreements": told[node]}
+            for node in views.nodes
+        }
         print(json.dumps(status, indent=1))
     else:
-        print(picture(live.topology, status))
-        for line in dropped_lines(status):
+        print(picture(live.topology, views.status))
+        for line in dropped_lines(views.status):
             print(line)
+        print(views_text(views))
     return 0

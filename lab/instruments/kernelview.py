@@ -38,6 +38,7 @@ class Tunnel:
     tunnel_id: int
     peer_tunnel_id: int
     statistics: L2tpStatistics
+    version: int = 2  #: of L2TP
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +93,7 @@ def _tunnel(message: Any) -> Tunnel:
         message.get_attr("L2TP_ATTR_CONN_ID"),
         message.get_attr("L2TP_ATTR_PEER_CONN_ID"),
         _statistics(message),
+        message.get_attr("L2TP_ATTR_PROTO_VERSION"),
     )
 
 

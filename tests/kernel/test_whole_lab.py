@@ -145,6 +145,40 @@ def assert_wireshark_reads(capture: Path, journey: dict[str, Any]) -> None:
     assert {int(row[3], 0) for row in on_the_wire} == {tunnel["peer_tunnel_id"]}
 
 
+def test_what_no_daemon_owns_is_found_and_shown(live: dict[str, Any]) -> None:
+    status = json.loads(run("status", "--json"))
+    assert [one["disagreements"] for one in status.values()] == [[], []]
+    assert "daemons, netlink and /proc agree (4 tunnel and session ends)" in run("status")
+    ids = ("tunnel_id", "4711", "peer_tunnel_id", "4712", "encap", "udp")
+    ends = ("local", "127.0.0.1", "remote", "127.0.0.1", "udp_sport", "5001", "udp_dport", "5002")
+    inside = ("ip", "netns", "exec", f"{LAB}-core", "ip", "l2tp")
+    subprocess.run([*inside, "add", "tunnel", *ids, *ends], check=True)
+    try:
+        (says,) = json.loads(run("status", "--json"))["core"]["disagreements"]
+        assert says.startswith("no daemon owns it, netlink shows it")
+        assert "core tunnel 4711: no daemon owns it" in run("status")
+        run("check", "views", code=1)
+    finally:
+        subprocess.run([*inside, "del", "tunnel", "tunnel_id", "4711"], check=True)
+
+
+def test_debug_messages_of_one_session_are_switched_on_read_and_switched_off(
+    live: dict[str, Any],
+) -> None:
+    (tunnel,) = json.loads(run("status", "--json"))["lac"]["tunnels"]
+    tunnel_id, session = tunnel["local_tunnel_id"], tunnel["sessions"][0]
+    ids = f"{tunnel_id}/{session['local_session_id']}"
+    assert "lns" in run("debug", ids, "data", "on")
+    run("check", "ping_through")
+    *messages, filters = map(json.loads, run("debug", "--json").splitlines())
+    assert {message["node"] for message in messages} == {"lac", "lns"}
+    assert {message["category"] for message in messages} == {"data"}
+    assert len(filters["filters"]) == 2
+    assert "no debug messages are on" in run("debug", ids, "all", "off")
+    run("debug", "1", "data", "on", code=2)
+    run("debug", ids, code=2)
+
+
 def test_a_call_and_a_hangup(live: dict[str, Any]) -> None:
     (tunnel,) = json.loads(run("status", "--json"))["lac"]["tunnels"]
     run("hangup", "lac", str(tunnel["local_tunnel_id"]))

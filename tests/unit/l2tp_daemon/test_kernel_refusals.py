@@ -34,6 +34,36 @@ def test_each_refusal_names_its_cure(operation, code, cure):
     assert cure in str(error)
 
 
+# What pppol2tp_connect and the functions that it calls can return, but for EFAULT.
+CONNECT = {
+    "open tunnel": (
+        *(errno.EBADF, errno.ENOTSOCK, errno.EPROTONOSUPPORT, errno.EINVAL, errno.EBUSY),
+        *(errno.EEXIST, errno.EALREADY, errno.ENODEV, errno.ENOMEM),
+    ),
+    "open session": (
+        *(errno.ENOENT, errno.EEXIST, errno.EALREADY, errno.EBUSY, errno.ENODEV),
+        *(errno.EPROTOTYPE, errno.EINVAL, errno.ENOMEM),
+    ),
+}
+
+
+@pytest.mark.parametrize(
+    ("operation", "code"),
+    [(operation, code) for operation, codes in CONNECT.items() for code in codes],
+)
+def test_every_refusal_of_connect_has_a_cause_and_a_cure(operation, code):
+    unknown = refusal(operation, OSError(errno.EIO, ""), "10")
+    error = refusal(operation, OSError(code, ""), "10")
+    assert error.cure and error.cure != unknown.cure
+    assert ": " in error.cure
+
+
+@pytest.mark.parametrize("code", [errno.EINVAL, errno.ENOPROTOOPT, errno.ENOTCONN])
+def test_an_option_that_is_refused_names_its_cure(code):
+    error = refusal("set RECVSEQ", OSError(code, ""), "session 4")
+    assert "dmesg" not in str(error)
+
+
 def test_the_whole_text_of_one():
     error = refusal("open session", OSError(errno.ENOENT, ""), "4 of tunnel 9")
     assert str(error) == (

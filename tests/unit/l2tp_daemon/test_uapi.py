@@ -5,7 +5,7 @@ import socket
 
 import pytest
 
-from l2tp.kernel import uapi
+from l2tp.kernel import sockaddr, uapi
 
 
 class SockaddrIn(ctypes.Structure):
@@ -59,6 +59,37 @@ class SockaddrPppol2tpIn6(ctypes.Structure):
     )
 
 
+WIDE_IDS = tuple((name, ctypes.c_uint32) for name, _ in IDS)
+
+
+class Pppol2tpV3Addr(ctypes.Structure):
+    _fields_ = (*OWNER, ("addr", SockaddrIn), *WIDE_IDS)
+
+
+class Pppol2tpV3In6Addr(ctypes.Structure):
+    _fields_ = (*OWNER, *WIDE_IDS, ("addr", SockaddrIn6))
+
+
+class SockaddrPppol2tpV3(ctypes.Structure):
+    _pack_ = 1
+    _layout_ = "ms"
+    _fields_ = (
+        ("sa_family", ctypes.c_uint16),
+        ("sa_protocol", ctypes.c_uint),
+        ("pppol2tp", Pppol2tpV3Addr),
+    )
+
+
+class SockaddrPppol2tpV3In6(ctypes.Structure):
+    _pack_ = 1
+    _layout_ = "ms"
+    _fields_ = (
+        ("sa_family", ctypes.c_uint16),
+        ("sa_protocol", ctypes.c_uint),
+        ("pppol2tp", Pppol2tpV3In6Addr),
+    )
+
+
 class IocStats(ctypes.Structure):
     _fields_ = (
         ("tunnel_id", ctypes.c_uint16),
@@ -83,8 +114,10 @@ class IocStats(ctypes.Structure):
 @pytest.mark.parametrize(
     ("layout", "declaration", "size"),
     [
-        (uapi.SOCKADDR_PPPOL2TP, SockaddrPppol2tp, 38),
-        (uapi.SOCKADDR_PPPOL2TPIN6, SockaddrPppol2tpIn6, 50),
+        (sockaddr.SOCKADDR_PPPOL2TP, SockaddrPppol2tp, 38),
+        (sockaddr.SOCKADDR_PPPOL2TPIN6, SockaddrPppol2tpIn6, 50),
+        (sockaddr.SOCKADDR_PPPOL2TPV3, SockaddrPppol2tpV3, 46),
+        (sockaddr.SOCKADDR_PPPOL2TPV3IN6, SockaddrPppol2tpV3In6, 58),
         (uapi.PPPOL2TP_IOC_STATS, IocStats, 72),
     ],
 )
@@ -93,7 +126,7 @@ def test_sizes_are_the_kernels(layout, declaration, size):
 
 
 def test_ipv4_address_has_every_field_in_its_place():
-    packed = uapi.pack_sockaddr(
+    packed = sockaddr.pack_sockaddr(
         7,
         ("192.0.2.9", 1701),
         local_tunnel_id=0x1111,
@@ -113,7 +146,7 @@ def test_ipv4_address_has_every_field_in_its_place():
 
 
 def test_ipv6_address_has_every_field_in_its_place():
-    packed = uapi.pack_sockaddr(
+    packed = sockaddr.pack_sockaddr(
         8,
         ("2001:db8::9", 1702),
         local_tunnel_id=1,
@@ -131,15 +164,34 @@ def test_ipv6_address_has_every_field_in_its_place():
 
 
 def test_a_management_socket_has_no_session_ids():
-    packed = uapi.pack_sockaddr(7, ("192.0.2.9", 1701), local_tunnel_id=5, peer_tunnel_id=6)
+    packed = sockaddr.pack_sockaddr(7, ("192.0.2.9", 1701), local_tunnel_id=5, peer_tunnel_id=6)
     tunnel = SockaddrPppol2tp.from_buffer_copy(packed).pppol2tp
     assert (tunnel.s_session, tunnel.d_session) == (0, 0)
+
+
+@pytest.mark.parametrize(
+    ("host", "declaration"),
+    [("192.0.2.9", SockaddrPppol2tpV3), ("2001:db8::9", SockaddrPppol2tpV3In6)],
+)
+def test_version_3_has_wide_ids(host, declaration):
+    packed = sockaddr.pack_sockaddr(
+        7,
+        (host, 1701),
+        local_tunnel_id=0x11111111,
+        peer_tunnel_id=0x22222222,
+        local_session_id=0x33333333,
+        peer_session_id=0x44444444,
+        version=3,
+    )
+    tunnel = declaration.from_buffer_copy(packed).pppol2tp
+    assert (tunnel.s_tunnel, tunnel.d_tunnel) == (0x11111111, 0x22222222)
+    assert (tunnel.s_session, tunnel.d_session) == (0x33333333, 0x44444444)
 
 
 @pytest.mark.parametrize("host", ["localhost", "192.0.2", "2001:db8::x"])
 def test_names_are_no_addresses(host):
     with pytest.raises(ValueError, match="not a numeric"):
-        uapi.pack_sockaddr(7, (host, 1701), local_tunnel_id=1, peer_tunnel_id=2)
+        sockaddr.pack_sockaddr(7, (host, 1701), local_tunnel_id=1, peer_tunnel_id=2)
 
 
 def test_statistics_come_out_in_order():
@@ -164,6 +216,9 @@ def test_statistics_come_out_in_order():
         (uapi.PPPIOCUNBRIDGECHAN, 0x00007434),
         (uapi.PPPIOCSMRU, 0x40047452),
         (uapi.PPPIOCGUNIT, 0x80047456),
+        (uapi.PPPIOCGMRU, 0x80047453),
+        (uapi.PPPIOCGDEBUG, 0x80047441),
+        (uapi.PPPIOCSDEBUG, 0x40047440),
     ],
 )
 def test_ioctl_numbers(number, expected):

@@ -14,7 +14,7 @@ import pytest
 from probes.client import TraceClient
 from probes.errors import ProbeError
 from probes.moment_tracer import ArrivingMoments, Moments, MomentTracer
-from probes.server import Server
+from probes.server import Operation, Server
 from probes.snapshot import Snapshot
 
 
@@ -36,10 +36,10 @@ class MadeUp:
 class Exchange:
     """A server in this thread, and what a client does meanwhile in another."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, more: dict[str, Operation] | None = None) -> None:
         self.path = path
         self.source = MadeUp()
-        self.server = Server(self.source, path)
+        self.server = Server(self.source, path, more)
 
     def run(self, act: Callable[[], object]) -> list[object]:
         """Serve until act has ended and the server has been stopped; what act gave."""

@@ -1,0 +1,81 @@
+"""What a test leaves in the kernel is found: the red side of conftest.py."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+
+import pytest
+
+from l2tp.kernel.ppp import Unit
+from l2tp.kernel.pppox import PppoxTunnel
+from l2tp.kernel.udp import open_udp_socket
+from l2tp.parameters import Address
+from tests.kernel import conftest
+from tests.kernel.kernel_log import KernelLog
+from tests.kernel.leftovers import Holdings, Watch
+from tests.kernel.raw_sockets import pppox
+
+pytestmark = pytest.mark.kernel
+
+THERE = Address("127.0.0.1", 1902)
+
+
+def test_nothing_is_left_where_nothing_was_made():
+    before = Holdings.now()
+    assert Holdings.now().left(before) == []
+
+
+def test_a_tunnel_its_sockets_and_an_interface_are_named():
+    before = Holdings.now()
+    with open_udp_socket(("127.0.0.1", 1901), THERE) as udp, Unit() as unit:
+        tunnel = PppoxTunnel(udp.fileno(), 4711, 4712, THERE)
+        left = Holdings.now().left(before)
+        tunnel.close()
+    text = "\n".join(left)
+    assert "the driver's TUNNEL 'tunl 4711' in the namespace of the tests" in left
+    assert f"interface ppp{unit.number} in the namespace of the tests" in left
+    assert "udp socket 0100007F:076D" in text
+    assert any(line.startswith("PPPoL2TP sockets: ") for line in left)
+    assert "open /dev/ppp: 1 holds on module ppp_generic" in left
+
+
+def test_a_namespace_and_a_process_in_one_are_named():
+    name = f"left-{os.getpid()}"
+    before = Holdings.now()
+    subprocess.run(["ip", "netns", "add", name], check=True)
+    sleeper = subprocess.Popen(["unshare", "--net", "sleep", "100"])
+    try:
+        left = Holdings.now().left(before)
+        while not any("sleep" in line for line in left):
+            left = Holdings.now().left(before)
+    finally:
+        sleeper.kill()
+        sleeper.wait()
+        subprocess.run(["ip", "netns", "del", name], check=True)
+    assert any(line.startswith(f"namespace {name} (") for line in left)
+
+
+def test_a_test_that_leaves_something_fails(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(conftest, "_SETTLED_WITHIN_S", 0)
+    watch = Watch(KernelLog())
+    with (
+        pppox(),
+        pytest.raises(pytest.fail.Exception, match=r"PPPoL2TP sockets: \d holds"),
+    ):
+        conftest.hold_to_account(watch)
+    conftest.hold_to_account(watch)
+
+
+def test_what_a_module_keeps_is_not_held_against_its_tests():
+    name = f"kept-{os.getpid()}"
+    since = Holdings.now()
+    subprocess.run(["ip", "netns", "add", name], check=True)
+    watch = Watch(KernelLog(), since)
+    sleeper = subprocess.Popen(["ip", "netns", "exec", name, "sleep", "100"])
+    try:
+        assert watch.left() == []
+    finally:
+        sleeper.kill()
+        sleeper.wait()
+        subprocess.run(["ip", "netns", "del", name], check=True)

@@ -1,0 +1,95 @@
+"""Whose messages are meant, and how they read."""
+
+from __future__ import annotations
+
+import pytest
+
+from lab.running.debugging import End, filter_lines, ids, matching, message_line
+from probes.debug_messages import Filter, message_of
+from probes.debug_spec import DEBUG, EVENTS, Category
+
+STATUS = {
+    "lac": {
+        "tunnels": [
+            {
+                "local_tunnel_id": 5,
+                "peer_tunnel_id": 6,
+                "sessions": [
+                    {"local_session_id": 7, "peer_session_id": 8},
+                    {"local_session_id": 8, "peer_session_id": 7},
+                ],
+            }
+        ]
+    },
+    "lns": {
+        "tunnels": [
+            {
+                "local_tunnel_id": 6,
+                "peer_tunnel_id": 5,
+                "sessions": [
+                    {"local_session_id": 8, "peer_session_id": 7},
+                    {"local_session_id": 7, "peer_session_id": 8},
+                ],
+            }
+        ]
+    },
+}
+
+
+@pytest.mark.parametrize("text", ["", "x", "5/", "/7", "5/7/9", "-5", "123456"])
+def test_what_is_no_id(text: str) -> None:
+    with pytest.raises(ValueError, match="such as 5/7"):
+        ids(text)
+
+
+def test_ids() -> None:
+    assert ids("5") == (5, 0)
+    assert ids("5/7") == (5, 7)
+
+
+def test_both_ends_of_a_tunnel_are_found_by_either_id() -> None:
+    both = [End("lac", 5, 0), End("lns", 6, 0)]
+    assert list(matching(STATUS, 5, 0)) == both
+    assert list(matching(STATUS, 6, 0)) == both
+    assert list(matching(STATUS, 9, 0)) == []
+
+
+def test_a_sessions_id_is_told_beside_its_own_tunnels() -> None:
+    assert list(matching(STATUS, 5, 7)) == [End("lac", 5, 7), End("lns", 6, 8)]
+    assert list(matching(STATUS, 6, 7)) == [End("lac", 5, 8), End("lns", 6, 7)]
+    assert list(matching(STATUS, 5, 99)) == []
+
+
+def test_a_message_reads_with_its_node_ids_and_category() -> None:
+    number = next(i for i, event in enumerate(EVENTS) if event.name == "session_pkt_oos")
+    message = message_of(1_000, 41, 5, 7, number, 12, 0, 9, 3)
+    line = message_line(message, {41: "lac"}, 0)
+    assert line.endswith("lac 5/7            seq     drops frame 12: out of sequence, Nr is 9")
+
+
+def test_what_was_not_said_is_counted() -> None:
+    one = Filter(netns=41, tunnel_id=5, session_id=0, categories=["seq"], left_out=3, lost=2)
+    (line,) = filter_lines([one], {41: "lac"})
+    assert line.startswith("lac 5: seq; 3 messages left out")
+    assert "2 lost" in line
+
+
+def test_every_event_has_its_hook_and_every_category_its_events() -> None:
+    assert [hook.function for hook in DEBUG.hooks] == [event.name for event in EVENTS]
+    assert {event.category for event in EVENTS} == set(Category)
+    assert all(hook.tracepoint == (event.category is not Category.DATA)
+               for hook, event in zip(DEBUG.hooks, EVENTS, strict=True))  # fmt: skip
+
+
+def test_every_event_can_be_said() -> None:
+    for number in range(len(EVENTS)):
+        assert message_of(1, 2, 3, 4, number, 5, 6, 7, 8)["text"]
+
+
+def test_the_order_of_the_events_is_that_of_the_program() -> None:
+    source = DEBUG.source_text()
+    listed = source[source.index("enum debug_event {") :].split("}")[0].split("{")[1]
+    names = [word.strip().lower() for word in listed.split(",") if word.strip()]
+    spelled = [event.name for event in EVENTS]
+    spelled[-2:] = ["received", "sending"]
+    assert names == [*spelled, "debug_events"]
