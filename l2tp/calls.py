@@ -13,7 +13,7 @@ from l2tp.capabilities import fit_to_peer, judge_outgoing_call
 from l2tp.causes import Closure, hung_up_by_peer
 from l2tp.constants import MAXIMUM_ID, CallResult, ErrorCode, MessageType
 from l2tp.deadlines import Deadlines
-from l2tp.errors import LocalProtocolError, MessageError, ResultCode
+from l2tp.errors import LocalProtocolError, MessageError, ResultCode, cite
 from l2tp.events import Event
 from l2tp.messages import CDN, CSUN, CSURQ, ICRP, ICRQ, OCRP, OCRQ, ControlMessage, Greeting
 from l2tp.parameters import CallParameters, EndpointConfig
@@ -270,7 +270,7 @@ class Calls:
         for local_session_id in self._deadlines.take_due(now):
             session = self.sessions[local_session_id]
             timeout_s = self._host.config.session_setup_timeout_s
-            cause = f"call not set up in {timeout_s:g} s: still {session.state}"
+            cause = f"call not set up in {timeout_s:g} s: still {session.state} (RFC 2661 §7.3)"
             result = ResultCode(CallResult.NOT_ESTABLISHED_IN_TIME)
             session.step(SessionInput.SETUP_TIMEOUT, closure=Closure(result, cause))
 
@@ -302,7 +302,8 @@ class Calls:
         if refusal is None:
             session.step(_INPUTS[message.message_type])
         else:
-            cause = f"{message.name} refused: {refusal.message}"
+            section = "§7.5.1" if isinstance(message, OCRQ) else "§7.4.2"
+            cause = f"{message.name} refused: {refusal.message} ({cite(section)})"
             session.step(SessionInput.REQUEST_REFUSED, closure=Closure(refusal, cause))
 
     def _judge_request(self, message: ICRQ | OCRQ) -> ResultCode | None:
@@ -364,4 +365,5 @@ class Calls:
             return hung_up_by_peer(message)
         text = f"{message.name} in state {session.state}"
         result = ResultCode(CallResult.GENERAL_ERROR, ErrorCode.VENDOR_SPECIFIC, text)
-        return Closure(result, f"out of sequence: {text} (RFC 2661 §7.4)")
+        section = "§7.5" if session.role.is_outgoing else "§7.4"
+        return Closure(result, f"out of sequence: {text} ({cite(section)})")

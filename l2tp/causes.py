@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from l2tp.constants import PORT, StopResult
-from l2tp.errors import ResultCode
+from l2tp.errors import ResultCode, cite
 from l2tp.messages import CDN
 from l2tp.parameters import Address
 from l2tp.values import DisconnectCause, Q931Cause
@@ -99,12 +99,23 @@ def hung_up_by_peer(message: CDN) -> Closure:
     )
 
 
-def refused(peer: Address, message: str, reason: str) -> str:
+# What a refusal's Result Code points to, in RFC 2661.
+_REFUSALS = {
+    StopResult.NOT_AUTHORIZED: "§5.1.1",
+    StopResult.VERSION_NOT_SUPPORTED: "§4.4.3",
+}
+
+
+def refused(peer: Address, message: str, result: ResultCode) -> str:
     """Say what a peer's message was refused for."""
-    return f"{message} from {peer} refused: {reason}"
+    section = _REFUSALS.get(StopResult(result.result), "§4.4.2")
+    return f"{message} from {peer} refused: {result.message} ({cite(section)})"
 
 
 def set_up_too_slow(peer: Address, state: str, timeout_s: float) -> str:
     """Say in which state a set-up stayed for too long."""
     where = f" on UDP port {PORT}" if peer.port == PORT else ""
-    return f"{peer}{where} acknowledges but does not go on: still {state} after {timeout_s:g} s"
+    return (
+        f"{peer}{where} acknowledges but does not go on: still {state} after {timeout_s:g} s"
+        f" ({cite('§7.3')})"
+    )

@@ -21,6 +21,7 @@ _SECTION: Final = "§3.1"
 _CONTROL_FLAGS: Final = TYPE_BIT | LENGTH_BIT | SEQUENCE_BIT | HEADER_VERSION
 _VERSION_MASK: Final = 0x000F
 _CONTROL: Final = struct.Struct(">HHHHHH")
+_OTHER_VERSIONS: Final = {1: " (L2F)", 3: " (L2TPv3)"}
 _UINT16: Final = struct.Struct(">H")
 _PAIR: Final = struct.Struct(">HH")
 
@@ -61,7 +62,9 @@ def decode_header(data: bytes) -> ControlHeader | DataHeader:
     flags = (data[0] << 8) | data[1]
     # The Ver field MUST be 2; anything else MUST be discarded (§3.1).
     if flags & _VERSION_MASK != HEADER_VERSION:
-        raise HeaderError(f"the version is {flags & _VERSION_MASK}, not 2", section=_SECTION)
+        version = flags & _VERSION_MASK
+        name = _OTHER_VERSIONS.get(version, "")
+        raise HeaderError(f"the version is {version}{name}, not 2", section=_SECTION)
     return _decode_control(data, flags) if flags & TYPE_BIT else _decode_data(data, flags)
 
 

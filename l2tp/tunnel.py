@@ -403,7 +403,7 @@ class Tunnel:
             return None
         if result is None:
             return None
-        return Closure(result, causes.refused(self.peer, message.name, result.message))
+        return Closure(result, causes.refused(self.peer, message.name, result))
 
     def _judge_greeting(self, message: Greeting) -> ResultCode | None:
         refusal = judge_version(message)
