@@ -6,10 +6,10 @@ import ipaddress
 from pathlib import Path
 
 from l2tp.config_endpoint import read_endpoint
+from l2tp.config_ppp import read_ppp, read_user
 from l2tp.config_tunnels import need_secret, read_lines, read_listeners, read_redial, read_tunnels
 from l2tp.credentials import Credentials, load_credentials
 from l2tp.dataplane import SessionOptions
-from l2tp.ppp.options import AUTHENTICATION_METHODS, PppSettings
 from l2tp.settings import DaemonConfig, LnsConfig, UserConfig
 from l2tp.toml_table import ConfigurationError, Document, Table
 
@@ -42,8 +42,8 @@ def _daemon(root: Table, path: Path, role: str, credentials: Credentials) -> Dae
     if (named := root.choice("role", ("lac", "lns"), role)) != role:
         root.problem("role", f'this is the configuration of "{named}", started as "{role}"')
     ppp = root.table("ppp")
-    settings = _ppp_settings(ppp)
-    lns = _lns(root, ppp, credentials) if role == "lns" else None
+    settings = read_ppp(ppp)
+    lns = _lns(root, ppp, credentials, ipv4=settings.ipv4) if role == "lns" else None
     listen = read_listeners(root)
     tunnels = read_tunnels(root, credentials)
     lines = read_lines(root, credentials) if role == "lac" else ()
@@ -72,24 +72,6 @@ def _daemon(root: Table, path: Path, role: str, credentials: Credentials) -> Dae
     )
 
 
-def _ppp_settings(table: Table) -> PppSettings:
-    return PppSettings(
-        # 1500 less IP 20, UDP 8, L2TP 6 to 12 and PPP 2 to 4; 128 is the least pppd takes.
-        mtu=table.integer("mtu", 128, 16384, 1458),
-        mru=table.integer("mru", 128, 16384, 1458),
-        authentication=table.choice("authentication", AUTHENTICATION_METHODS, "chap"),
-        ipv6=table.boolean("ipv6", True),
-        echo_interval_s=table.integer("echo_interval_s", 0, 3600, 30),
-        echo_failures=table.integer("echo_failures", 0, 100, 4),
-        debug=table.boolean("debug", False),
-        extra=table.texts("options", _not_option_line),
-    )
-
-
-def _not_option_line(line: str) -> str | None:
-    return None if line and line.isprintable() else "each must be one line of pppd options"
-
-
 def _data(table: Table, role: str) -> SessionOptions:
     options = SessionOptions(
         lns_mode=table.boolean("lns_mode", role == "lns"),
@@ -101,15 +83,20 @@ def _data(table: Table, role: str) -> SessionOptions:
     return options
 
 
-def _lns(root: Table, ppp: Table, credentials: Credentials) -> LnsConfig:
-    local = ppp.address("local_ipv4", version=4)
-    pool = ppp.network("pool")
-    users = {}
+def _lns(root: Table, ppp: Table, credentials: Credentials, *, ipv4: bool) -> LnsConfig:
+    # Without IPv4 nobody needs them.
+    local = ppp.address("local_ipv4", None if ipv4 else "0.0.0.0", version=4)
+    pool = ppp.network("pool", None if ipv4 else "0.0.0.0/32")
+    users: dict[str, UserConfig] = {}
     for table in root.tables("user"):
-        user = UserConfig(name=table.text("name"), routes=table.prefixes("routes"))
+        user = read_user(table)
         if user.name in users:
             table.problem("name", f'"{user.name}" is there already')
         need_secret(table, "name", user.name, credentials)
+        taken = {one.ipv4: one.name for one in users.values() if one.ipv4}
+        if user.ipv4 in {*taken, ipaddress.IPv4Address(local or "0.0.0.0")}:
+            owner = f'"{taken[user.ipv4]}" has' if user.ipv4 in taken else "the LNS itself has"
+            table.problem("ipv4", f"{owner} {user.ipv4} already; give each user its own address")
         users[user.name] = user
         table.close()
     return LnsConfig(

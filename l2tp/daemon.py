@@ -96,7 +96,7 @@ class Daemon:
         self.deaf: set[Address] = set()
         self.plane = plane
         self.tunnel_events = TunnelEvents(self)
-        self.session_events = SessionEvents(self)
+        self.session_events = SessionEvents(self, home)
         self.sessions = Sessions(
             loop=self._loop,
             plane=self.plane,

@@ -121,6 +121,17 @@ class Lac(Role):
         ]
         return commands
 
+    def authenticated(self, session: Session) -> None:
+        """Whom we call as is known, and the LNS need not say who it is."""
+
+    def advertised_prefix(self, session: Session) -> str | None:
+        """Advertise nothing: the LNS does."""
+        return None
+
+    def takes_advertisements(self) -> bool:
+        """Take what the LNS advertises."""
+        return True
+
     def user_of(self, local_tunnel_id: int, local_session_id: int) -> str | None:
         """Return the user whose call it is."""
         call = self._calls.get((local_tunnel_id, local_session_id))

@@ -29,7 +29,7 @@ def launch(role: str, path: Path) -> None:
     os.environ[MARK] = str(config.state_folder)
     listeners = [open_udp_socket(one.address) for one in config.listen]
     home = PppHome(config.state_folder / "ppp")
-    home.create(config.credentials.users)
+    home.create(config.credentials.users, config.fixed_addresses)
     # Before the event loop: a mount namespace is entered by one thread, and children inherit it.
     enter_private_mounts(home.folder, config.state_folder)
     from l2tp.serve import serve

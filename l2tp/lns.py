@@ -11,8 +11,10 @@ from l2tp.control_server import RequestError
 from l2tp.dialler import Dialler
 from l2tp.errors import L2tpError, ResultCode
 from l2tp.events import CallAnswered, CallRequested
+from l2tp.extensions import DisconnectCode
 from l2tp.kernel.network import route_command
 from l2tp.parameters import CallParameters
+from l2tp.ppp.exits import IPCP
 from l2tp.ppp.options import PppCall
 from l2tp.ppp.pool import AddressPool, PoolExhausted
 from l2tp.roles import CallRefused, Role
@@ -31,7 +33,7 @@ class Lns(Role):
         self._config = config
         self._lns = lns
         self._dialler = Dialler(daemon)
-        self._pool = AddressPool(lns.pool, frozenset({lns.local_ipv4}))
+        self._pool = AddressPool(lns.pool, _reserved(lns))
         self._given: dict[tuple[int, int], IPv4Address] = {}
 
     def start(self) -> None:
@@ -45,10 +47,10 @@ class Lns(Role):
         lns = config.lns
         if lns is None:
             return
-        if (lns.pool, lns.local_ipv4) != (self._lns.pool, self._lns.local_ipv4):
+        if (lns.pool, _reserved(lns)) != (self._lns.pool, _reserved(self._lns)):
             # What is given must be given to nobody else while its session lives.
             taken = frozenset(self._given.values())
-            self._pool = AddressPool(lns.pool, taken | {lns.local_ipv4})
+            self._pool = AddressPool(lns.pool, taken | _reserved(lns))
         self._config, self._lns = config, lns
         try:
             self.start()
@@ -61,21 +63,62 @@ class Lns(Role):
 
     def plan_call(self, event: CallRequested | CallAnswered) -> PppCall:
         """Give the call an address; refuse it when the pool has none."""
+        if not self._config.ppp.ipv4:
+            return self._call(event, None)
         try:
             address = self._pool.take()
         except PoolExhausted as error:
             code = ErrorCode.INSUFFICIENT_RESOURCES
             result = ResultCode(CallResult.NO_FACILITIES_TEMPORARY, code, "no free address")
-            raise CallRefused(str(error), result) from error
+            raise CallRefused(
+                str(error), result, code=DisconnectCode.NO_COMMON_ADDRESS, protocol=IPCP
+            ) from error
         self._given[event.local_tunnel_id, event.local_session_id] = address
+        return self._call(event, address)
+
+    def _call(self, event: CallRequested | CallAnswered, address: IPv4Address | None) -> PppCall:
         return PppCall(
             local_tunnel_id=event.local_tunnel_id,
             local_session_id=event.local_session_id,
             name=self._config.endpoint.host_name,
             answers=True,
-            local_ipv4=str(self._lns.local_ipv4),
-            peer_ipv4=str(address),
+            local_ipv4=str(self._lns.local_ipv4) if address else None,
+            peer_ipv4=str(address) if address else None,
         )
+
+    def authenticated(self, session: Session) -> None:
+        """Give a user with a fixed address that one instead of the pool's, to one session only.
+
+        pppd does the same by its secrets file. Raises CallRefused while another session has it.
+        """
+        user = self._lns.users.get(session.ppp.user or "")
+        key = session.local_tunnel_id, session.local_session_id
+        if user is None or user.ipv4 is None or self._given.get(key) in (None, user.ipv4):
+            return
+        holder = next((ids for ids, given in self._given.items() if given == user.ipv4), None)
+        if holder is not None:
+            result = ResultCode(
+                CallResult.NO_FACILITIES_TEMPORARY,
+                ErrorCode.INSUFFICIENT_RESOURCES,
+                "the user's address is in use",
+            )
+            raise CallRefused(
+                f"{user.name}'s address {user.ipv4} is in use by session {holder[0]}/{holder[1]}",
+                result,
+                code=DisconnectCode.ADDRESS_NOT_PERMITTED,
+                protocol=IPCP,
+            )
+        self._pool.release(self._given[key])
+        self._given[key] = user.ipv4
+
+    def advertised_prefix(self, session: Session) -> str | None:
+        """Return the prefix that the configuration gives the session's user."""
+        user = self._lns.users.get(session.ppp.user or "")
+        return user.ipv6_prefix if user else None
+
+    def takes_advertisements(self) -> bool:
+        """Take nothing that callers advertise."""
+        return False
 
     def network_commands(self, session: Session, family: str) -> list[str]:
         """Route the prefixes behind the user, who is known once PPP authenticated him."""
@@ -83,9 +126,10 @@ class Lns(Role):
         interface = session.ppp.interface
         if user is None or interface is None:
             return []
+        prefixes = [*user.routes, *filter(None, [user.ipv6_prefix])]
         return [
             route_command(prefix, interface)
-            for prefix in user.routes
+            for prefix in dict.fromkeys(prefixes)
             if (":" in prefix) == (family == "ipv6")
         ]
 
@@ -128,3 +172,8 @@ class Lns(Role):
             known = ", ".join(f"{one.local_tunnel_id} ({one.peer_host_name})" for one in there)
             raise RequestError(f"there is no such tunnel; open are {known or 'none'}")
         return self._dialler.open(self._dialler.choose(wanted))
+
+
+def _reserved(lns: LnsConfig) -> frozenset[IPv4Address]:
+    """Give the addresses that no caller gets from the pool: ours, and those of certain users."""
+    return frozenset({lns.local_ipv4, *(user.ipv4 for user in lns.users.values() if user.ipv4)})

@@ -30,7 +30,7 @@ def reload(daemon: Daemon) -> dict[str, list[str]]:
     daemon.endpoint.reconfigure(config.endpoint)
     daemon.config = config
     daemon.log.reopen()
-    daemon.home.write_secrets(config.credentials.users)
+    daemon.home.write_secrets(config.credentials.users, config.fixed_addresses)
     daemon.sessions.reconfigure(
         pppd=config.pppd,
         settings=config.ppp,

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from l2tp import VERSION
 from l2tp.errors import KernelError
+from l2tp.kernel.udp import path_mtu
+from l2tp.ppp.overhead import tunnel_overhead
 
 if TYPE_CHECKING:
     from l2tp.daemon import Daemon
@@ -60,12 +62,14 @@ def _session(daemon: Daemon, local_tunnel_id: int, view: SessionView) -> dict[st
         "state": view.state,
         "data": dataclasses.asdict(session.data) if session else None,
         "user": user or daemon.role.user_of(*ids),
-        "ppp": _ppp(session, daemon.config.ppp.mtu) if session else None,
+        "ppp": _ppp(session, daemon.config.ppp.mtu, inner_mtu(daemon, local_tunnel_id))
+        if session
+        else None,
         "kernel": _statistics(daemon, *ids),
     }
 
 
-def _ppp(session: Session, mtu: int) -> dict[str, Any]:
+def _ppp(session: Session, mtu: int, room: int | None) -> dict[str, Any]:
     ppp = session.ppp
     return {
         "phase": str(ppp.phase),
@@ -76,9 +80,21 @@ def _ppp(session: Session, mtu: int) -> dict[str, Any]:
         "peer_ipv4": ppp.peer_ipv4,
         "local_ipv6": ppp.local_ipv6,
         "peer_ipv6": ppp.peer_ipv6,
+        "dns": list(ppp.dns),
         "mtu": mtu,
+        "unfragmented_mtu": room,
         "ready": session.ready,
     }
+
+
+def inner_mtu(daemon: Daemon, local_tunnel_id: int) -> int | None:
+    """Return the largest packet, in octets, that a tunnel's sessions carry unfragmented."""
+    tunnel = daemon.sockets.find(local_tunnel_id)
+    mtu = path_mtu(tunnel.udp) if tunnel else None
+    if tunnel is None or mtu is None:
+        return None
+    version = 6 if ":" in tunnel.local.host else 4
+    return mtu - tunnel_overhead(version, numbered=daemon.config.data.send_sequence)
 
 
 def _statistics(

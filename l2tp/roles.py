@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from l2tp.errors import L2tpError, ResultCode
 from l2tp.events import CallAnswered, CallRequested
+from l2tp.extensions import DisconnectCode, DisconnectDirection
+from l2tp.values import DisconnectCause
 
 if TYPE_CHECKING:
     from l2tp.ppp.options import PppCall
@@ -16,11 +18,24 @@ if TYPE_CHECKING:
 
 
 class CallRefused(L2tpError):
-    """A call that the role does not take; ``result`` goes out in the CDN."""
+    """A call that the role does not take; ``result`` goes out in the CDN.
 
-    def __init__(self, text: str, result: ResultCode) -> None:
+    ``code`` and ``protocol`` are what the CDN says of PPP (RFC 3145 §2).
+    """
+
+    def __init__(
+        self,
+        text: str,
+        result: ResultCode,
+        *,
+        code: DisconnectCode = DisconnectCode.NO_INFORMATION,
+        protocol: int = 0,
+    ) -> None:
         super().__init__(text)
         self.result = result
+        self.disconnect_cause = DisconnectCause(
+            code, protocol, DisconnectDirection.AT_LOCAL, result.message
+        )
 
 
 class Connection(NamedTuple):
@@ -55,6 +70,18 @@ class Role(ABC):
     @abstractmethod
     def network_commands(self, session: Session, family: str) -> list[str]:
         """Return the ip commands for a session on which "ipv4" or "ipv6" came up."""
+
+    @abstractmethod
+    def authenticated(self, session: Session) -> None:
+        """Take note of whose session it is, now that PPP said so; raises CallRefused."""
+
+    @abstractmethod
+    def advertised_prefix(self, session: Session) -> str | None:
+        """Return the IPv6 prefix to advertise on a session, None for none."""
+
+    @abstractmethod
+    def takes_advertisements(self) -> bool:
+        """Tell whether sessions form IPv6 addresses from what the peer advertises."""
 
     @abstractmethod
     def user_of(self, local_tunnel_id: int, local_session_id: int) -> str | None:

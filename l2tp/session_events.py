@@ -8,10 +8,14 @@ from typing import TYPE_CHECKING, Final
 from l2tp.constants import CallResult, ErrorCode
 from l2tp.errors import HANG_UP, KernelError, L2tpError, ResultCode
 from l2tp.events import CallAnswered, CallRequested, SessionClosed, SessionEstablished
+from l2tp.extensions import DisconnectCode, DisconnectDirection
 from l2tp.kernel import network
+from l2tp.ppp.advertising import Advertising
 from l2tp.ppp.exits import PppExit
+from l2tp.ppp.home import PppHome
 from l2tp.ppp.phases import Notice
 from l2tp.ppp.sessions import Session
+from l2tp.report import inner_mtu
 from l2tp.roles import CallRefused
 
 if TYPE_CHECKING:
@@ -24,13 +28,14 @@ _DOWN: Final = {"ip-down": "ipv4", "ipv6-down": "ipv6"}
 class SessionEvents:
     """Keeps kernel sessions and pppds in step with calls, in both directions."""
 
-    def __init__(self, daemon: Daemon) -> None:
+    def __init__(self, daemon: Daemon, home: PppHome) -> None:
         self._daemon = daemon
         # Sessions that the protocol has closed while their PPP was still ending.
         self._closed: set[tuple[int, int]] = set()
         # What the CDN is to say of sessions whose PPP we are ending.
         self._results: dict[tuple[int, int], ResultCode] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._advertising = Advertising(asyncio.get_running_loop(), home, daemon.log)
 
     def requested(self, event: CallRequested) -> None:
         """Take a call, if kernel, pppd and role can; PPP may start before the ICRP arrives."""
@@ -42,28 +47,37 @@ class SessionEvents:
                 connection = self._daemon.role.connection(event)
                 self._daemon.endpoint.connect_call(*ids, self._daemon.now(), **connection._asdict())
         else:
-            self._daemon.endpoint.reject_call(*ids, self._daemon.now(), refused)
+            self._refuse(event, refused)
 
     def answered(self, event: CallAnswered) -> None:
         """Start PPP on a call that the LNS took."""
         refused = self._open_session(event)
         if refused is not None:
-            ids = event.local_tunnel_id, event.local_session_id
-            self._daemon.endpoint.hang_up(*ids, self._daemon.now(), refused)
+            self._refuse(event, refused)
 
-    def _open_session(self, event: CallRequested | CallAnswered) -> ResultCode | None:
+    def _refuse(self, event: CallRequested | CallAnswered, refused: CallRefused) -> None:
+        self._daemon.endpoint.hang_up(
+            event.local_tunnel_id,
+            event.local_session_id,
+            self._daemon.now(),
+            refused.result,
+            disconnect_cause=refused.disconnect_cause,
+        )
+
+    def _open_session(self, event: CallRequested | CallAnswered) -> CallRefused | None:
         """Open the kernel's session and start pppd; returns what to refuse the call with."""
         if self._daemon.stopping:
-            return HANG_UP
+            return CallRefused("the daemon is stopping", HANG_UP)
         try:
             call = self._daemon.role.plan_call(event)
             self._daemon.sessions.open(call, event.peer_session_id)
         except (L2tpError, OSError) as error:
             self._note_failure(event, error)
             if isinstance(error, CallRefused):
-                return error.result
+                return error
             code = ErrorCode.INSUFFICIENT_RESOURCES
-            return ResultCode(CallResult.GENERAL_ERROR, code, "no data plane")
+            result = ResultCode(CallResult.GENERAL_ERROR, code, "no data plane")
+            return CallRefused(str(error), result)
         return None
 
     def established(self, event: SessionEstablished) -> None:
@@ -103,13 +117,16 @@ class SessionEvents:
     def ppp_ended(self, session: Session, end: PppExit) -> None:
         """Tell the peer that PPP is over, unless it said so first."""
         key = session.local_tunnel_id, session.local_session_id
+        self._advertising.stop(session)
         if key in self._closed:
             self._closed.discard(key)
             self._forget(*key)
             self._daemon.tunnel_events.retire(session.local_tunnel_id)
         else:
             result = self._results.pop(key, None) or end.result_code()
-            self._daemon.endpoint.hang_up(*key, self._daemon.now(), result)
+            self._daemon.endpoint.hang_up(
+                *key, self._daemon.now(), result, disconnect_cause=end.disconnect_cause()
+            )
         self._daemon.transact()
 
     def _forget(self, local_tunnel_id: int, local_session_id: int) -> None:
@@ -143,6 +160,21 @@ class SessionEvents:
             self._daemon.log.write(
                 "PppAuthenticated", **ids, user=ppp.user, interface=ppp.interface
             )
+            self._admit(session)
+
+    def _admit(self, session: Session) -> None:
+        """Let the role look at who it is, and end the session if it refuses."""
+        try:
+            self._daemon.role.authenticated(session)
+        except CallRefused as refused:
+            self._daemon.log.write(
+                "UserRefused",
+                local_tunnel_id=session.local_tunnel_id,
+                local_session_id=session.local_session_id,
+                user=session.ppp.user,
+                cause=str(refused),
+            )
+            self._daemon.sessions.end(session, _refusal(refused))
 
     async def _set_network(self, session: Session, family: str) -> None:
         """Install a session's addresses and routes; it is ready when all families have them."""
@@ -150,20 +182,39 @@ class SessionEvents:
             "local_tunnel_id": session.local_tunnel_id,
             "local_session_id": session.local_session_id,
         }
-        commands = self._daemon.role.network_commands(session, family)
+        role = self._daemon.role
+        commands = role.network_commands(session, family)
         try:
+            if family == "ipv6" and session.ppp.interface and role.takes_advertisements():
+                network.accept_advertisements(session.ppp.interface)
             await network.apply(commands)
         except L2tpError as error:
             self._daemon.log.write("NetworkFailed", **ids, family=family, cause=str(error))
             return
         if commands:
             self._daemon.log.write("NetworkSet", **ids, family=family, commands=commands)
+        if family == "ipv6" and (prefix := role.advertised_prefix(session)):
+            self._advertising.start(session, prefix, self._daemon.config.ppp.mtu)
         session.families.add(family)
-        wanted = {"ipv4", "ipv6"} if self._daemon.config.ppp.ipv6 else {"ipv4"}
-        if session.families >= wanted and not session.ready:
+        if session.families >= self._daemon.config.ppp.families and not session.ready:
             session.ready = True
             self._daemon.log.write("SessionReady", **ids, interface=session.ppp.interface)
             self._daemon.role.session_ready(**ids)
+            self._compare_mtu(session)
+
+    def _compare_mtu(self, session: Session) -> None:
+        """Say so when full packets will leave in fragments: half of them lost is a stall."""
+        room = inner_mtu(self._daemon, session.local_tunnel_id)
+        if room is not None and self._daemon.config.ppp.mtu > room:
+            self._daemon.log.write(
+                "MtuExceedsPath",
+                local_tunnel_id=session.local_tunnel_id,
+                local_session_id=session.local_session_id,
+                mtu=self._daemon.config.ppp.mtu,
+                unfragmented_mtu=room,
+                cause=f"packets of more than {room} octets leave the tunnel in fragments; "
+                f"set ppp.mtu and ppp.mru to {room} at both ends",
+            )
 
     def hang_up(self, local_tunnel_id: int, local_session_id: int) -> None:
         """End PPP first, so that its farewell still has a session to travel in; then the CDN."""
@@ -174,3 +225,12 @@ class SessionEvents:
         else:
             self._results.setdefault((local_tunnel_id, local_session_id), HANG_UP)
             self._daemon.sessions.end(session)
+
+
+def _refusal(refused: CallRefused) -> PppExit:
+    """Say as the end of a PPP why the role did not take it."""
+    result = CallResult(refused.result.result)
+    code, protocol, direction, _ = refused.disconnect_cause
+    return PppExit(
+        -1, str(refused), result, DisconnectCode(code), protocol, DisconnectDirection(direction)
+    )

@@ -67,10 +67,16 @@ class TunnelConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UserConfig:
-    """A caller that an LNS knows; ``routes`` are the prefixes behind it (framed routes)."""
+    """A caller that an LNS knows.
+
+    ``routes`` are the prefixes behind it (framed routes), ``ipv4`` the address that it always gets,
+    ``ipv6_prefix`` what is advertised to it on its session.
+    """
 
     name: str
     routes: tuple[str, ...] = ()
+    ipv4: IPv4Address | None = None
+    ipv6_prefix: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,3 +109,9 @@ class DaemonConfig:
     """Called parties of outgoing calls, by ``called_number``: a LAC ends their PPP itself."""
     redial: RedialConfig = field(default_factory=RedialConfig)
     lns: LnsConfig | None = None
+
+    @property
+    def fixed_addresses(self) -> dict[str, str]:
+        """Return the IPv4 addresses of the users that always get the same."""
+        users = self.lns.users.values() if self.lns else ()
+        return {user.name: str(user.ipv4) for user in users if user.ipv4}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import subprocess
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Protocol, cast
 
 from l2tp.errors import L2tpError
@@ -14,10 +14,25 @@ from lab.errors import CannotRun, LabError, MachineLost, UsageError
 from lab.results import Outcome, Result
 from lab.running.live import Live
 from lab.scenarios.finding import Finding
+from lab.topology import Topology
 from probes.errors import ProbeError
 
 #: The checks, in the order in which they run; the last takes the tunnels down and dials again.
-CHECKS = ("ppp_up", "ping_through", "path_mtu", "throughput", "counters", "views", "teardown")
+CHECKS = (
+    "ppp_up",
+    "ping_through",
+    "path_mtu",
+    "throughput",
+    "counters",
+    "views",
+    "ipsec",
+    "teardown",
+)
+
+#: What a topology must have for a check to be about it; all others are about every lab.
+_ONLY_FOR: Mapping[str, Callable[[Topology], bool]] = {
+    "ipsec": lambda topology: any(tunnel.ipsec for tunnel in topology.l2tp.tunnels),
+}
 
 
 class Scenario(Protocol):
@@ -52,9 +67,13 @@ def select(names: Sequence[str]) -> list[str]:
 
 
 def run_checks(live: Live, names: Sequence[str], console: Console) -> list[Result]:
-    """Run checks one after the other, each a step on the console."""
+    """Run checks one after the other, each a step on the console.
+
+    Those that are not about this lab are left out, unless no other was asked for.
+    """
     results = []
-    for name in names:
+    fitting = [n for n in names if n not in _ONLY_FOR or _ONLY_FOR[n](live.topology)]
+    for name in fitting or names:
         scenario = cast(Scenario, importlib.import_module(f"lab.scenarios.{name}"))
         result = run_scenario(name, scenario, live)
         results.append(result)

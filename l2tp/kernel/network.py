@@ -7,8 +7,12 @@ Routes and addresses go with their interface, so nothing is ever removed here.
 
 import asyncio
 from collections.abc import Iterable
+from pathlib import Path
+from typing import Final
 
 from l2tp.errors import L2tpError
+
+_IPV6_SETTINGS: Final = Path("/proc/sys/net/ipv6/conf")
 
 
 def address_command(address: str, interface: str) -> str:
@@ -19,6 +23,20 @@ def address_command(address: str, interface: str) -> str:
 def route_command(prefix: str, interface: str) -> str:
     """Return the command that routes ``prefix`` ("203.0.113.0/24") into an interface."""
     return f"route replace {prefix} dev {interface}"
+
+
+def accept_advertisements(interface: str) -> None:
+    """Let an interface form addresses from router advertisements, also where we forward.
+
+    Raises NetworkError.
+    """
+    folder = _IPV6_SETTINGS / interface
+    try:
+        # 2 overrules that hosts alone listen (net/ipv6/ndisc.c: ipv6_accept_ra).
+        for name, value in (("autoconf", "1"), ("accept_ra", "2")):
+            (folder / name).write_text(value)
+    except OSError as error:
+        raise NetworkError(f"cannot set {folder}/{name}: {error.strerror}") from error
 
 
 class NetworkError(L2tpError):

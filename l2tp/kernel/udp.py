@@ -19,6 +19,8 @@ from l2tp.kernel.errors import refusal
 # linux/in.h and linux/in6.h; the socket module has no names for them.
 _IP_RECVERR: Final = 11
 _IPV6_RECVERR: Final = 25
+_IP_MTU: Final = 14
+_IPV6_MTU: Final = 24
 # struct sock_extended_err (linux/errqueue.h): errno, origin, type, code, pad, info, data.
 _EXTENDED_ERROR: Final = struct.Struct("=I B B B x I I")
 _ICMP_ORIGINS: Final = (2, 3)
@@ -51,6 +53,18 @@ def open_udp_socket(local: tuple[str, int], peer: tuple[str, int] | None = None)
 def connect_udp_socket(udp: socket.socket, peer: tuple[str, int]) -> None:
     """Connect ``udp`` to its peer, or to another address that the peer answered from."""
     _step("connect", udp.connect, peer)
+
+
+def path_mtu(udp: socket.socket) -> int | None:
+    """Ask what the kernel knows of the path's MTU, in octets; None for an unconnected socket."""
+    if udp.family == socket.AF_INET6:
+        option = socket.IPPROTO_IPV6, _IPV6_MTU
+    else:
+        option = socket.IPPROTO_IP, _IP_MTU
+    try:
+        return udp.getsockopt(*option)
+    except OSError:
+        return None
 
 
 class NetworkReport(NamedTuple):

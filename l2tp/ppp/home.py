@@ -20,8 +20,14 @@ class PppHome:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def create(self, user_secrets: Mapping[str, str]) -> None:
-        """Write everything that all sessions share; ``user_secrets`` go to files of mode 0600."""
+    def create(
+        self, user_secrets: Mapping[str, str], addresses: Mapping[str, str] | None = None
+    ) -> None:
+        """Write everything that all sessions share; ``user_secrets`` go to files of mode 0600.
+
+        ``addresses`` are users' fixed IPv4 addresses: pppd then gives the user that one and no
+        other, whatever its options name (pppd/auth.c: set_allowed_addrs).
+        """
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         (self.folder / "sessions").mkdir(mode=0o700, exist_ok=True)
         # pppd reads this file before all others, and refuses to run without it for non-root.
@@ -31,15 +37,19 @@ class PppHome:
             link = self.folder / script
             link.unlink(missing_ok=True)
             link.symlink_to("notify")
-        self.write_secrets(user_secrets)
+        self.write_secrets(user_secrets, addresses)
         events = self.folder / "events"
         events.unlink(missing_ok=True)
         os.mkfifo(events, 0o600)
 
-    def write_secrets(self, user_secrets: Mapping[str, str]) -> None:
+    def write_secrets(
+        self, user_secrets: Mapping[str, str], addresses: Mapping[str, str] | None = None
+    ) -> None:
         """Write the users' secrets, which every pppd reads when it authenticates."""
+        fixed = addresses or {}
         lines = "".join(
-            f"{quoted(user)} * {quoted(secret)} *\n" for user, secret in user_secrets.items()
+            f"{quoted(user)} * {quoted(secret)} {fixed.get(user, '*')}\n"
+            for user, secret in user_secrets.items()
         )
         for name in ("chap-secrets", "pap-secrets"):
             # In one step: a pppd may be authenticating.
@@ -55,13 +65,23 @@ class PppHome:
 
     def write_options(self, session: str, text: str) -> Path:
         """Write a session's options file; returns its path as pppd sees it."""
-        name = Path("sessions") / f"{session}.options"
+        return self._write_for(session, "options", text)
+
+    def write_advertisement(self, session: str, text: str) -> tuple[Path, Path]:
+        """Write a session's radvd configuration; returns its path as radvd sees it, and
+        where its pid file may be."""
+        path = self._write_for(session, "radvd", text)
+        return path, path.with_suffix(".pid")
+
+    def _write_for(self, session: str, suffix: str, text: str) -> Path:
+        name = Path("sessions") / f"{session}.{suffix}"
         _write(self.folder / name, text, 0o600)
         return _IN_NAMESPACE / name
 
     def remove_options(self, session: str) -> None:
-        """Remove a session's options file."""
-        (self.folder / "sessions" / f"{session}.options").unlink(missing_ok=True)
+        """Remove a session's files."""
+        for suffix in ("options", "radvd", "pid"):
+            (self.folder / "sessions" / f"{session}.{suffix}").unlink(missing_ok=True)
 
 
 def _write(path: Path, text: str, mode: int) -> None:

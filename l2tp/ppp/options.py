@@ -27,12 +27,27 @@ class PppSettings:
     mtu: int = 1458
     mru: int = 1458
     authentication: str = "chap"
+    ipv4: bool = True
     ipv6: bool = True
     echo_interval_s: int = 30
     echo_failures: int = 4
+    idle_timeout_s: int = 0
+    """PPP ends after so long without a packet of a network protocol; 0: never."""
+    session_timeout_s: int = 0
+    """PPP ends so long after it came up; 0: never."""
+    setup_timeout_s: float = 60.0
+    """A session without a network protocol after so long is given up."""
+    dns: tuple[str, ...] = ()
+    """Name servers that the answering side names to its callers (RFC 1877), two at most."""
     debug: bool = False
     extra: tuple[str, ...] = ()
     """Further option lines for pppd, as they stand."""
+
+    @property
+    def families(self) -> frozenset[str]:
+        """Return the address families that a session must bring up: "ipv4", "ipv6"."""
+        wanted = {"ipv4": self.ipv4, "ipv6": self.ipv6}
+        return frozenset(family for family, is_wanted in wanted.items() if is_wanted)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -29,9 +29,11 @@ class Notice:
     local_ipv6: str
     peer_ipv6: str
     peer_name: str
+    dns_1: str = ""
+    dns_2: str = ""
 
 
-_FIELDS: Final = 8
+_FIELDS: Final = 10
 
 
 def parse_notice(line: str) -> Notice | None:
@@ -54,6 +56,7 @@ class PppState:
     peer_ipv4: str | None = None
     local_ipv6: str | None = None
     peer_ipv6: str | None = None
+    dns: tuple[str, ...] = ()
     _up: set[str] = field(default_factory=set)
 
     @property
@@ -72,12 +75,14 @@ class PppState:
                 self.phase = Phase.NETWORK
         elif notice.script == "ip-up":
             self.local_ipv4, self.peer_ipv4 = notice.local_ipv4, notice.peer_ipv4
+            self.dns = tuple(filter(None, (notice.dns_1, notice.dns_2)))
             self._rise("ipv4")
         elif notice.script == "ipv6-up":
             self.local_ipv6, self.peer_ipv6 = notice.local_ipv6, notice.peer_ipv6
             self._rise("ipv6")
         elif notice.script == "ip-down":
             self.local_ipv4 = self.peer_ipv4 = None
+            self.dns = ()
             self._fall("ipv4")
         elif notice.script == "ipv6-down":
             self.local_ipv6 = self.peer_ipv6 = None

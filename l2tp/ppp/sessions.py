@@ -12,9 +12,9 @@ from typing import Final, Protocol
 
 from l2tp.constants import CallResult
 from l2tp.dataplane import DataPlane, SessionOptions
-from l2tp.errors import L2tpError
+from l2tp.errors import KernelError, L2tpError
 from l2tp.log import EventLog
-from l2tp.ppp.exits import PppExit
+from l2tp.ppp.exits import NOT_SET_UP, SILENT_PEER, PppExit
 from l2tp.ppp.home import PppHome
 from l2tp.ppp.options import PppCall, PppSettings, render_options
 from l2tp.ppp.phases import Notice, Phase, PppState, parse_notice
@@ -59,6 +59,9 @@ class Session:
     ppp: PppState = field(default_factory=PppState)
     ended: asyncio.Event = field(default_factory=asyncio.Event)
     killer: asyncio.TimerHandle | None = None
+    deadline: asyncio.TimerHandle | None = None
+    verdict: PppExit | None = None
+    """Why we end its PPP, where pppd's own status could not say it."""
     families: set[str] = field(default_factory=set)
     """The families ("ipv4", "ipv6") that are up with their addresses and routes."""
     ready: bool = False
@@ -153,6 +156,9 @@ class Sessions:
         )
         session = Session(call, peer_session_id, pppd, data)
         self._sessions[ids] = session
+        session.deadline = self._loop.call_later(
+            self._settings.setup_timeout_s, self._give_up, session
+        )
         # After what is due to be sent: the peer need not wait for our fork.
         self._loop.call_soon(self._start, session, options, kernel.fileno())
         return session
@@ -172,11 +178,30 @@ class Sessions:
         ids = session.local_tunnel_id, session.local_session_id
         self._plane.configure_session(*ids, session.data)
 
-    def end(self, session: Session) -> None:
-        """End a session's PPP in order, by force when it takes longer than the grace time."""
+    def end(self, session: Session, verdict: PppExit | None = None) -> None:
+        """End a session's PPP in order, by force when it takes longer than the grace time.
+
+        ``verdict`` is why, unless somebody asked for it; the first one counts.
+        """
         if session.killer is None:
+            session.verdict = verdict
             session.pppd.terminate()
             session.killer = self._loop.call_later(self._grace_s, session.pppd.kill)
+
+    def _give_up(self, session: Session) -> None:
+        """End a session on which no network protocol came up in time.
+
+        An answering pppd waits for the caller's first LCP packet for ever.
+        """
+        if session.ppp.phase in (Phase.ESTABLISH, Phase.NETWORK):
+            self.end(session, SILENT_PEER if self._heard_nothing(session) else NOT_SET_UP)
+
+    def _heard_nothing(self, session: Session) -> bool:
+        ids = session.local_tunnel_id, session.local_session_id
+        try:
+            return self._plane.statistics(*ids).rx_packets == 0
+        except KernelError:
+            return False
 
     async def close(self) -> None:
         """Kill the pppds that still run, and wait until the kernel has taken their interfaces."""
@@ -197,8 +222,10 @@ class Sessions:
         # Its last scripts have run: what they said comes before the end.
         self._read_notices()
         session.ppp.phase = Phase.DEAD
-        if session.killer is not None:
-            session.killer.cancel()
+        for timer in (session.killer, session.deadline):
+            if timer is not None:
+                timer.cancel()
+        end = session.verdict or end
         self._home.remove_options(session.call.session)
         ids = session.local_tunnel_id, session.local_session_id
         self._plane.close_session(*ids)

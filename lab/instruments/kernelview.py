@@ -6,6 +6,7 @@ Every function takes the namespace's name (``/run/netns/<name>``) and asks the k
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
@@ -141,6 +142,45 @@ def _interface(link: Any, addresses: Sequence[Any]) -> Interface:
             if address["index"] == link["index"]
         ),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Association:
+    """One of IPsec's associations that is complete (``ip xfrm state``)."""
+
+    source: str
+    destination: str
+    spi: str
+    mode: str
+    in_udp: bool
+
+    def __str__(self) -> str:
+        form = "ESP in UDP" if self.in_udp else "ESP"
+        return f"{self.source} to {self.destination}, {self.mode}, {form}"
+
+
+def associations(netns: str) -> list[Association]:
+    """List the associations that a namespace's kernel encrypts and decrypts by."""
+    return read_associations(run_in(netns, ["ip", "xfrm", "state"]).stdout)
+
+
+def read_associations(text: str) -> list[Association]:
+    """Read what ``ip xfrm state`` says; one without a key is only being asked for."""
+    found = []
+    # Each begins at the margin: "src A dst B".
+    for entry in re.split(r"^(?=src )", text, flags=re.MULTILINE):
+        words = entry.split()
+        if "spi" in words and ("aead" in words or "enc" in words):
+            found.append(
+                Association(
+                    source=words[1],
+                    destination=words[3],
+                    spi=words[words.index("spi") + 1],
+                    mode=words[words.index("mode") + 1],
+                    in_udp="espinudp" in words,
+                )
+            )
+    return found
 
 
 def processes(netns: str, comm: str) -> list[int]:

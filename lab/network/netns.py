@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 
 from lab.errors import CannotRun, LabError
+from lab.network.filters import load_ruleset
 from lab.network.links import Inside, make_inside, make_links, unlink
 from lab.network.names import (
     Reserved,
@@ -32,6 +33,7 @@ from lab.network.plan import (
     NamesFolder,
     Netns,
     Process,
+    Ruleset,
     Step,
     Sysctl,
     Veth,
@@ -111,6 +113,8 @@ class KernelWorld:
                 Path(step.path).mkdir(mode=step.mode)
             case File():
                 _write_file(step)
+            case Ruleset():
+                load_ruleset(step, self._handle(step.netns))
             case Process():
                 netns = self._handle(step.netns) if step.netns else None
                 running = start_process(step, run=self._run, netns=netns)

@@ -117,6 +117,14 @@ class File:
 
 
 @dataclass(frozen=True)
+class Ruleset:
+    """Rules of nftables inside a namespace, read from a file that is there already."""
+
+    netns: str
+    path: str
+
+
+@dataclass(frozen=True)
 class Process:
     """A long-running process; ``netns`` None means the namespace that the lab itself runs in."""
 
@@ -127,7 +135,18 @@ class Process:
 
 
 Step = (
-    NamesFolder | Netns | Sysctl | Veth | Address | LinkUp | Route | Netem | Folder | File | Process
+    NamesFolder
+    | Netns
+    | Sysctl
+    | Veth
+    | Address
+    | LinkUp
+    | Route
+    | Netem
+    | Folder
+    | File
+    | Ruleset
+    | Process
 )
 """Anything that a plan makes."""
 
@@ -170,12 +189,13 @@ def make_plan(
     lab: str = "lab",
     runtime: Path | None = None,
     files: tuple[Folder | File, ...] = (),
+    rulesets: tuple[Ruleset, ...] = (),
     processes: tuple[Process, ...] = (),
     tracer: Process | None = None,
 ) -> Plan:
     """Lay out the network of ``topology`` for the lab ``lab``.
 
-    ``files`` and ``processes`` (``lab.running.daemons`` makes both) come after the network,
+    ``files``, ``rulesets`` and ``processes`` (``lab.running`` makes them) come after the network,
     ``tracer`` before it: it takes longest to start, and needs nothing of the rest. ``runtime``
     defaults to the lab's own folder under /run.
     """
@@ -190,6 +210,7 @@ def make_plan(
         Group("addresses and routes", tuple(_inside(topology, lab))),
         Group("impairments", tuple(_impairments(topology, lab))),
         Group("files", (saved, *files)),
+        Group("packet filters", rulesets),
         Group("processes", processes),
     )
     return Plan(lab, str(folder), tuple(group for group in groups if group.steps))

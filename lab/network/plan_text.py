@@ -21,6 +21,7 @@ from lab.network.plan import (
     Plan,
     Process,
     Route,
+    Ruleset,
     Step,
     Sysctl,
     Veth,
@@ -50,6 +51,7 @@ DO: dict[type, Callable[[Any], str]] = {
     ),
     Folder: lambda s: f"mkdir -m {s.mode:o} {s.path}",
     File: lambda s: f"install -m {s.mode:o} … {s.path}",
+    Ruleset: lambda s: f"ip netns exec {s.netns} nft -f {s.path}",
     Process: lambda s: f"{_prefix(s)}{shlex.join(s.argv)} >>{s.log} 2>&1 &",
 }
 
@@ -64,6 +66,7 @@ UNDO: dict[type, Callable[[Any], str]] = {
     Netem: lambda s: WITH_NETNS,
     Folder: lambda s: WITH_FOLDER,
     File: lambda s: WITH_FOLDER,
+    Ruleset: lambda s: WITH_NETNS,
     Process: lambda s: f"kill {s.name}, and whatever it has started",
 }
 

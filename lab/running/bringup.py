@@ -11,9 +11,15 @@ from lab.instruments.ping import ping
 from lab.interpreters import daemon_python, tracer_python
 from lab.network.builder import down, up
 from lab.network.netns import KernelWorld
-from lab.network.plan import make_plan, runtime_folder
+from lab.network.plan import File, Folder, make_plan, runtime_folder
 from lab.running.daemons import daemon_files, daemon_processes, tracer_process
 from lab.running.dialling import wait_for_daemons, wait_for_sessions
+from lab.running.ipsec import (
+    ipsec_files,
+    ipsec_processes,
+    needs_certificates,
+    rulesets,
+)
 from lab.running.live import Live, SessionEnds
 from lab.running.supervision import why_ended
 from lab.topology import Topology
@@ -36,8 +42,12 @@ def bring_up(lab: str, topology: Topology, console: Console) -> Live:
         lab=lab,
         # First, because it takes longest and needs nothing of the rest.
         tracer=tracer_process(folder, python=tracer_python()),
-        files=daemon_files(topology, folder),
-        processes=daemon_processes(topology, folder, lab=lab, python=daemon_python()),
+        files=(*daemon_files(topology, folder), *_protection(topology, folder)),
+        rulesets=rulesets(topology, folder, lab=lab),
+        processes=(
+            *ipsec_processes(topology, folder, lab=lab),
+            *daemon_processes(topology, folder, lab=lab, python=daemon_python()),
+        ),
     )
     with KernelWorld() as world:
         up(plan, world, narrate=console.step)
@@ -50,6 +60,16 @@ def bring_up(lab: str, topology: Topology, console: Console) -> Live:
         raise
     (folder / _UP).touch()
     return live
+
+
+def _protection(topology: Topology, folder: Path) -> tuple[Folder | File, ...]:
+    if not needs_certificates(topology):
+        return ipsec_files(topology, folder)
+    # Imported late: most labs need no certificate.
+    from lab.running.certificates import Authority
+
+    with Authority() as authority:
+        return ipsec_files(topology, folder, authority=authority)
 
 
 def is_up(lab: str) -> bool:

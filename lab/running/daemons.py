@@ -19,6 +19,10 @@ ROLES = ("lac", "lns")
 # one box nothing is under way for so long, and whoever hangs up wants to see that nothing is left.
 _PROTOCOL: dict[str, Value] = {"retention_s": 1.0}
 
+# With an association dies what runs inside it, soon enough for somebody to watch: HELLO after 5 s,
+# and given up after 1, 2, 4 and 8 s more (RFC 2661 §5.5, §5.8).
+_WATCHFUL: dict[str, Value] = {"hello_interval_s": 5.0, "maximum_retransmissions": 3}
+
 
 def daemon_files(topology: Topology, folder: Path) -> tuple[Folder | File, ...]:
     """Lay out each daemon's folder inside the runtime folder ``folder``.
@@ -85,7 +89,7 @@ def lac_configuration(topology: Topology, node: str) -> dict[str, Value]:
         "role": "lac",
         "host_name": node,
         "ppp": _ppp(topology),
-        "protocol": _PROTOCOL,
+        "protocol": _protocol(topology, node),
         # So that outgoing calls can be tried: each user is a called party under its own name.
         "line": [{"number": user, "user": user} for user in users],
         "tunnel": [
@@ -142,7 +146,7 @@ def lns_configuration(topology: Topology, node: str) -> dict[str, Value]:
         "host_name": node,
         "listen": [{"address": address, "port": topology.l2tp.port} for address in addresses],
         "ppp": ppp,
-        "protocol": _PROTOCOL,
+        "protocol": _protocol(topology, node),
         "user": [
             {
                 "name": user.name,
@@ -155,6 +159,11 @@ def lns_configuration(topology: Topology, node: str) -> dict[str, Value]:
 
 def _service(topology: Topology, node: str) -> LnsService:
     return next(service for service in topology.l2tp.lns if service.node == node)
+
+
+def _protocol(topology: Topology, node: str) -> dict[str, Value]:
+    protected = any(tunnel.ipsec for tunnel in topology.tunnels_of(node))
+    return _PROTOCOL | _WATCHFUL if protected else _PROTOCOL
 
 
 def _ppp(topology: Topology) -> dict[str, Value]:

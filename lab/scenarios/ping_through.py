@@ -9,6 +9,7 @@ from lab.instruments.capture import Capture, capture
 from lab.instruments.ping import ping
 from lab.running.live import Live, SessionEnds
 from lab.scenarios.finding import Finding
+from lab.topology.paths import nodes_on_the_way
 
 QUESTION = "Do IPv4 and IPv6 reach the host behind the LNS, through the tunnel alone?"
 
@@ -17,13 +18,13 @@ _COUNT = 5
 
 def run(live: Live) -> Iterator[Finding]:
     """Ping each session's targets while every router's interfaces are captured."""
-    routers = [node.name for node in live.topology.nodes if node.kind == "router"]
     for ends in live.sessions():
-        with capture(live.netns(routers[0])) as captured:
+        router = nodes_on_the_way(live.topology, ends.tunnel)[-1].name
+        with capture(live.netns(router)) as captured:
             targets = list(live.targets(ends.call))
             for target in targets:
                 yield _ping(live, ends, target)
-            yield from _captured(live, ends, captured, routers[0], 2 * _COUNT * len(targets))
+            yield from _captured(live, ends, captured, router, 2 * _COUNT * len(targets))
 
 
 def _ping(live: Live, ends: SessionEnds, target: str) -> Finding:
@@ -44,11 +45,14 @@ def _captured(
     live: Live, ends: SessionEnds, captured: Capture, router: str, expected: int
 ) -> Iterator[Finding]:
     # T bit clear in the first byte after the UDP header: an L2TP data message.
-    data = captured.count("udp port", str(live.topology.l2tp.port), "and", "udp[8] & 0x80 = 0")
+    what, form = f"udp port {live.topology.l2tp.port} and udp[8] & 0x80 = 0", "L2TP data messages"
+    if ends.tunnel.ipsec is not None:
+        what, form = "esp or udp port 4500", "ESP packets"
+    data = captured.count(what)
     yield Finding(
-        f"{ends.call.user}: {router} carried them as L2TP data messages ({expected} or more)",
+        f"{ends.call.user}: {router} carried them as {form} ({expected} or more)",
         data >= expected,
-        f"{data} L2TP data messages in the capture",
+        f"{data} {form} in the capture",
     )
     inner = captured.count(" or ".join(f"net {prefix}" for prefix in _inner_prefixes(live, ends)))
     yield Finding(

@@ -25,7 +25,7 @@ TOPOLOGIES = Path(__file__).parent.parent / "topologies"
 
 LAB_PATTERN = re.compile(r"[a-z][a-z0-9-]{0,31}")
 
-JSON_FORMAT = 1
+JSON_FORMAT = 2
 """Raised whenever the JSON form changes in a way that an older reader would misread."""
 
 
@@ -39,13 +39,17 @@ class Route:
 
 @dataclass(frozen=True)
 class Node:
-    """One network namespace. ``kind`` is lac, router, lns or host."""
+    """One network namespace. ``kind`` is lac, router, lns or host.
+
+    ``nat`` names the interface that it hides the senders behind of whatever it forwards there.
+    """
 
     name: str
     kind: str
     forwarding: bool
     routes: tuple[Route, ...] = ()
     sysctls: tuple[tuple[str, str], ...] = ()
+    nat: str | None = None
 
 
 @dataclass(frozen=True)
@@ -125,6 +129,17 @@ class Call:
 
 
 @dataclass(frozen=True)
+class Ipsec:
+    """A tunnel's way inside IPsec (RFC 3193): by a pre-shared key, or without one by certificates.
+
+    ``dead_peer_s`` is after how much silence a peer is asked whether it lives.
+    """
+
+    psk: str | None
+    dead_peer_s: int
+
+
+@dataclass(frozen=True)
 class Tunnel:
     """One tunnel from a LAC to an LNS, with the underlay addresses that it runs between."""
 
@@ -135,6 +150,7 @@ class Tunnel:
     lns_address: str
     secret: str | None = None
     calls: tuple[Call, ...] = ()
+    ipsec: Ipsec | None = None
 
 
 @dataclass(frozen=True)
@@ -308,4 +324,5 @@ def _l2tp(data: dict[str, Any]) -> L2tp:
 
 def _tunnel(data: dict[str, Any]) -> Tunnel:
     calls = tuple(Call(call["user"], tuple(call["routes"])) for call in data["calls"])
-    return Tunnel(**{**data, "calls": calls})
+    ipsec = data["ipsec"] and Ipsec(**data["ipsec"])
+    return Tunnel(**{**data, "calls": calls, "ipsec": ipsec})

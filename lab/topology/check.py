@@ -13,6 +13,7 @@ from lab.topology import (
     Call,
     End,
     Impairment,
+    Ipsec,
     L2tp,
     Link,
     LnsService,
@@ -66,6 +67,7 @@ def _normalise(draft: Draft) -> Topology:
                 ),
                 routes=tuple(Route(route.to, route.via) for route in node.routes),
                 sysctls=tuple((key, str(value)) for key, value in node.sysctls.items()),
+                nat=_towards(node.nat, node.name, list(draft.links.values()), interfaces),
             )
             for node in draft.nodes.values()
         ),
@@ -101,6 +103,16 @@ def _interfaces(links: list[LinkShape]) -> list[dict[str, str]]:
             chosen[name] = interface
         names.append(chosen)
     return names
+
+
+def _towards(
+    neighbour: str | None, node: str, links: list[LinkShape], interfaces: list[dict[str, str]]
+) -> str | None:
+    """Name the interface of ``node`` on its first link to a neighbour."""
+    for link, names in zip(links, interfaces, strict=True):
+        if neighbour is not None and {node, neighbour} == set(link.ends):
+            return names[node]
+    return None
 
 
 def _free(wish: str, taken: set[str]) -> str:
@@ -144,6 +156,7 @@ def _tunnel(tunnel: TunnelShape, draft: Draft) -> Tunnel:
         lns_address=_first(path[-1].addresses[tunnel.to], version),
         secret=tunnel.secret,
         calls=tuple(Call(call.user, tuple(call.routes)) for call in tunnel.calls),
+        ipsec=Ipsec(tunnel.ipsec.psk, tunnel.ipsec.dead_peer_s) if tunnel.ipsec else None,
     )
 
 

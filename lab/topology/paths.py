@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Protocol, TypeVar
+
+from lab.topology import Link, Node, Topology, Tunnel
 
 
 class Joins(Protocol):
@@ -32,3 +35,23 @@ def find_path(links: Sequence[AnyLink], start: str, goal: str) -> list[AnyLink]:
                         reached.append(other)
         frontier = reached
     return ways.get(goal, [])
+
+
+@dataclass(frozen=True)
+class _Joint:
+    """A link of a validated topology, as the names of its two nodes."""
+
+    ends: tuple[str, ...]
+    link: Link
+
+
+def way_of(topology: Topology, tunnel: Tunnel) -> list[Link]:
+    """Give the links that a tunnel runs over, from its LAC to its LNS."""
+    joints = [_Joint(tuple(end.node for end in link.ends), link) for link in topology.links]
+    return [joint.link for joint in find_path(joints, tunnel.lac, tunnel.lns)]
+
+
+def nodes_on_the_way(topology: Topology, tunnel: Tunnel) -> list[Node]:
+    """Give the nodes between a tunnel's ends, in the topology's order."""
+    names = {end.node for link in way_of(topology, tunnel) for end in link.ends}
+    return [node for node in topology.nodes if node.name in names - {tunnel.lac, tunnel.lns}]

@@ -62,6 +62,7 @@ class NodeShape(Shape):
     forwarding: bool | None = None
     routes: list[RouteShape] = []
     sysctls: dict[str, str | int] = {}
+    nat: str | None = None
 
 
 class ImpairmentShape(Shape):
@@ -126,6 +127,14 @@ class CallShape(Shape):
     routes: list[Prefix] = []
 
 
+class IpsecShape(Shape):
+    """How a tunnel is protected: by one of the two."""
+
+    psk: Annotated[str, Field(min_length=1, max_length=128)] | None = None
+    certificates: bool = False
+    dead_peer_s: int = Field(default=3, ge=1, le=3600)
+
+
 class TunnelShape(Shape):
     """A tunnel from a LAC to an LNS, over IPv4 unless it says otherwise."""
 
@@ -134,6 +143,7 @@ class TunnelShape(Shape):
     to: str
     over: Literal["ipv4", "ipv6"] = "ipv4"
     secret: Annotated[str, Field(min_length=1, max_length=128)] | None = None
+    ipsec: IpsecShape | None = None
     calls: list[CallShape] = []
 
 

@@ -6,7 +6,13 @@ the list; no rule relies on another one having passed.
 
 from __future__ import annotations
 
-from lab.topology.rules import addresses, names, service, ways
+from lab.topology.rules import addresses, names, protection, service, ways
 from lab.topology.rules.finding import Rule
 
-RULES: tuple[Rule, ...] = (*names.RULES, *addresses.RULES, *ways.RULES, *service.RULES)
+RULES: tuple[Rule, ...] = (
+    *names.RULES,
+    *addresses.RULES,
+    *ways.RULES,
+    *service.RULES,
+    *protection.RULES,
+)

@@ -17,6 +17,10 @@ IPV6_LEAST_MTU = 1280
 OVERHEAD = {"ipv4": 42, "ipv6": 62}
 """Bytes around an inner packet: IP 20 or 40, UDP 8, L2TP 10 (with Ns and Nr), PPP 4."""
 
+PROTECTION = 45
+"""Bytes that IPsec takes at most: behind a NAT UDP 8, ESP 8, initialisation vector 8, trailer 2,
+padding 3, authentication tag 16 (RFC 3948, RFC 4303 §2, RFC 4106)."""
+
 FORWARDING_KINDS = ("router", "lns")
 """The kinds of nodes that forward unless they say otherwise."""
 
@@ -80,7 +84,7 @@ def tunnels_have_a_way(draft: Draft) -> Iterator[Finding]:
                 )
         if all(addresses.values()):
             there = (tunnel.from_, addresses[tunnel.to])
-            back = (tunnel.to, addresses[tunnel.from_])
+            back = (tunnel.to, _seen_from(tunnel, path, nodes) or addresses[tunnel.from_])
             for start, goal in (there, back):
                 if message := _unrouted(start, goal, nodes, links):
                     yield place, message
@@ -90,6 +94,17 @@ def _address(link: LinkShape, name: str, over: str) -> str:
     version = 6 if over == "ipv6" else 4
     found = (text for text in link.addresses.get(name, []) if ip_address(text).version == version)
     return next(found, "")
+
+
+def _seen_from(tunnel: TunnelShape, path: Sequence[LinkShape], nodes: dict[str, NodeShape]) -> str:
+    """Give the address that the LNS sees the LAC by: that of the last NAT before it, if any."""
+    here, seen = tunnel.from_, ""
+    for link in path:
+        there = link.ends[1] if link.ends[0] == here else link.ends[0]
+        if here in nodes and nodes[here].nat == there:
+            seen = _address(link, here, tunnel.over)
+        here = there
+    return seen
 
 
 def _unrouted(
@@ -153,6 +168,8 @@ def sizes_fit(draft: Draft) -> Iterator[Finding]:
 def _ppp_fits(draft: Draft, tunnel: TunnelShape) -> Iterator[Finding]:
     path = find_path(list(draft.links.values()), tunnel.from_, tunnel.to)
     room = min((link.mtu for link in path), default=65535) - OVERHEAD[tunnel.over]
+    if tunnel.ipsec is not None:
+        room -= PROTECTION
     if draft.ppp is not None and draft.ppp.mtu > room:
         yield (
             ("l2tp", "ppp", "mtu"),

@@ -270,3 +270,33 @@ def test_what_is_no_toml(problems):
     (problem,) = problems("a = = 1\n", "lac")
     assert "not TOML" in problem
     assert "line 1" in problem
+
+
+def test_what_a_user_always_gets(load):
+    text = LNS.replace(
+        'name = "bob"', 'name = "bob"\nipv4 = "10.64.0.77"\nipv6_prefix = "2001:db8:b::/64"'
+    )
+    config = load(text, "lns")
+    assert config.fixed_addresses == {"bob": "10.64.0.77"}
+    assert config.lns.users["bob"].ipv6_prefix == "2001:db8:b::/64"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "problem"),
+    [
+        ('"bob"', '"bob"\nipv4 = "10.64.0.1"', "ipv4: the LNS itself has 10.64.0.1 already"),
+        ('"bob"', '"bob"\nipv6_prefix = "2001:db8::/48"', "no IPv6 prefix of length 64"),
+        ("[ppp]", "[ppp]\nipv4 = false\nipv6 = false", "a session carries nothing"),
+        ("[ppp]", "[ppp]\nmtu = 1000", "1000 is too small for IPv6, which needs 1280"),
+        ("[ppp]", '[ppp]\ndns = ["2001:db8::1"]', "is not an IPv4 address"),
+        ("[ppp]", '[ppp]\ndns = ["10.0.0.1", "10.0.0.2", "10.0.0.3"]', "two servers at most"),
+    ],
+)
+def test_mistakes_about_ppp(problems, old, new, problem):
+    (found,) = problems(LNS.replace(old, new), "lns")
+    assert problem in found
+
+
+def test_without_ipv4_an_lns_needs_no_pool(load):
+    text = LNS.replace('local_ipv4 = "10.64.0.1"\npool = "10.64.0.0/24"', "ipv4 = false")
+    assert load(text, "lns").ppp.families == {"ipv6"}

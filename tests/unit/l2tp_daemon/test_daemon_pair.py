@@ -32,7 +32,7 @@ PPPD = """\
 #!/bin/sh
 session=${2##*/}
 session=${session%.options}
-say() { printf "$1\\t$session\\tppp9\\t$2\\t$3\\t\\t\\t$4\\n" 1<>FIFO; }
+say() { printf "$1\\t$session\\tppp9\\t$2\\t$3\\t\\t\\t$4\\t\\t\\n" 1<>FIFO; }
 trap 'say ip-down "" "" alice; exit 5' TERM
 echo "Using interface ppp9"
 echo 'sent [CHAP Response id=0x1c <0d57e121ce>, name = "alice"]'
@@ -295,7 +295,10 @@ def test_a_pppd_that_dies_takes_its_session_along(pair):
             os.kill(session["ppp"]["pid"], signal.SIGKILL)
             closed = await pair.lac.hear("SessionClosed")
             assert closed["by_peer"]
-            assert (closed["result_code"], closed["message"]) == (1, "pppd was ended by signal 9")
+            assert (closed["result_code"], closed["message"]) == (
+                2,
+                "pppd was ended by signal 9 (SIGKILL)",
+            )
 
     run(scenario)
 

@@ -15,7 +15,7 @@ from l2tp.ppp.exits import explain_exit
         (15, CallResult.LOST_CARRIER, "echo"),
         (19, CallResult.ADMINISTRATIVE, "we failed to authenticate"),
         (99, CallResult.GENERAL_ERROR, "status 99"),
-        (-9, CallResult.LOST_CARRIER, "signal 9"),
+        (-9, CallResult.GENERAL_ERROR, "signal 9"),
     ],
 )
 def test_statuses(status, result, words):
@@ -40,3 +40,26 @@ def test_the_cdn_carries_the_cause():
     assert code.error == ErrorCode.VENDOR_SPECIFIC
     assert code.message == "pppd refused its options"
     assert explain_exit(11).result_code().error == ErrorCode.NO_GENERAL_ERROR
+
+
+@pytest.mark.parametrize(
+    ("status", "line", "result", "cause"),
+    [
+        (10, "LCP: timeout sending Config-Requests", 11, (5, 0xC021, 0)),
+        (10, "Could not determine remote IP address", 1, (19, 0x8021, 2)),
+        (10, "Connect time 0.1 minutes.", 1, (18, 0, 0)),
+        (11, "Peer alice failed CHAP authentication", 3, (16, 0xC223, 1)),
+        (11, "PAP authentication failure for alice", 3, (16, 0xC023, 1)),
+        (11, "peer refused to authenticate: terminating link", 3, (15, 0xC021, 1)),
+        (16, "No response to 3 echo-requests", 1, (8, 0xC021, 0)),
+        (16, "LCP terminated by peer", 1, (3, 0xC021, 1)),
+        (19, "CHAP authentication failed: Access denied", 3, (16, 0xC223, 2)),
+        (-9, "anything", 2, (0, 0, 0)),
+    ],
+)
+def test_what_pppd_said_sharpens_its_status(status, line, result, cause):
+    end = explain_exit(status, said=["Using interface ppp0", line])
+    assert end.result == result
+    code, protocol, direction, message = end.disconnect_cause()
+    assert (code, protocol, direction) == cause
+    assert message == end.cause

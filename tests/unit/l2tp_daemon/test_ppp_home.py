@@ -5,6 +5,7 @@ import stat
 
 import pytest
 
+from l2tp.ppp.advertiser import advertisement
 from l2tp.ppp.home import PppHome
 
 
@@ -63,3 +64,23 @@ def test_the_fifo_stays_open_when_a_writer_leaves(home):
             os.read(reader, 100)
     finally:
         os.close(reader)
+
+
+def test_a_user_with_a_fixed_address_may_have_no_other(home):
+    home.create({"alice": "x", "bob": "y"}, {"bob": "10.64.0.77"})
+    text = (home.folder / "pap-secrets").read_text()
+    assert text == '"alice" * "x" *\n"bob" * "y" 10.64.0.77\n'
+
+
+def test_a_sessions_advertisement_goes_with_its_options(home):
+    path, pid_file = home.write_advertisement("5.7", advertisement("ppp3", "2001:db8::/64", 1400))
+    assert (str(path), str(pid_file)) == (
+        "/etc/ppp/sessions/5.7.radvd",
+        "/etc/ppp/sessions/5.7.pid",
+    )
+    written = home.folder / "sessions" / "5.7.radvd"
+    assert {"interface ppp3 {", "  AdvLinkMTU 1400;", "  prefix 2001:db8::/64 {"} <= set(
+        written.read_text().splitlines()
+    )
+    home.remove_options("5.7")
+    assert not written.exists()

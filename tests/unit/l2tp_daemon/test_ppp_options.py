@@ -82,3 +82,23 @@ def test_words_are_quoted_for_pppd(word, expected):
 def test_a_dollar_in_a_name_is_no_placeholder():
     call = PppCall(local_tunnel_id=1, local_session_id=2, name="${mtu}", answers=False)
     assert 'name "${mtu}"' in lines(call)
+
+
+def test_limits_of_time_and_name_servers():
+    assert {"idle 5", "maxconnect 60"} <= set(
+        lines(ANSWERER, idle_timeout_s=5, session_timeout_s=60)
+    )
+    assert not [line for line in lines(ANSWERER) if line.startswith(("idle", "maxconnect"))]
+    named = [line for line in lines(ANSWERER, dns=("10.64.0.1", "10.64.0.9")) if "dns" in line]
+    assert named == ["ms-dns 10.64.0.1", "ms-dns 10.64.0.9"]
+    assert "usepeerdns" in lines(CALLER)
+
+
+def test_ipv6_alone_has_no_word_of_ipv4():
+    answerer = PppCall(local_tunnel_id=5, local_session_id=7, name="lns", answers=True)
+    for call in (CALLER, answerer):
+        options = lines(call, ipv4=False)
+        assert "noip" in options
+        assert not {"noipdefault", "usepeerdns", "None:None"} & set(options)
+    assert PppSettings(ipv4=False).families == {"ipv6"}
+    assert PppSettings().families == {"ipv4", "ipv6"}

@@ -23,11 +23,11 @@ IPV6_UP = notice("ipv6-up", local_ipv6="fe80::1", peer_ipv6="fe80::2")
 
 
 def test_a_line_of_the_notify_script():
-    line = "ip-up\t5.7\tppp3\t10.64.0.1\t10.64.0.2\t\t\talice"
+    line = "ip-up\t5.7\tppp3\t10.64.0.1\t10.64.0.2\t\t\talice\t\t"
     assert parse_notice(line) == IP_UP
 
 
-@pytest.mark.parametrize("line", ["", "ip-up", "a\tb\tc", "1\t2\t3\t4\t5\t6\t7\t8\t9"])
+@pytest.mark.parametrize("line", ["", "ip-up", "a\tb\tc", "1\t2\t3\t4\t5\t6\t7\t8\t9\t10\t11"])
 def test_other_lines_are_nothing(line):
     assert parse_notice(line) is None
 

@@ -1,0 +1,103 @@
+"""A program that lives no longer than the daemon: started, listened to, signalled, reaped."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Final
+
+from l2tp.kernel import libc
+
+_CHUNK: Final = 65536
+_ENVIRONMENT: Final = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C"}
+
+
+class Child:
+    """A process on an event loop.
+
+    ``on_line`` gets what it prints, ``on_exit`` its exit status (negative: the signal), once.
+    """
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        *,
+        on_line: Callable[[str], None],
+        on_exit: Callable[[int], None],
+    ) -> None:
+        self._loop = loop
+        self._on_line = on_line
+        self._on_exit = on_exit
+        self._process: subprocess.Popen[bytes] | None = None
+        self._output = -1
+        self._pidfd = -1
+        self._unread = b""
+
+    @property
+    def pid(self) -> int | None:
+        """Return the process id once it runs."""
+        return self._process.pid if self._process else None
+
+    def start(self, argv: Sequence[str | Path], *, pass_fds: Sequence[int] = ()) -> None:
+        """Run a program; raises OSError.
+
+        It never outlives us: the kernel kills it when the daemon dies, however that happens.
+        """
+        self._output, output = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        os.set_blocking(output, True)
+        try:
+            self._process = subprocess.Popen(
+                argv,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                pass_fds=pass_fds,
+                preexec_fn=_die_with_the_daemon,
+                # What marks us as somebody's marks our children too.
+                env={**os.environ, **_ENVIRONMENT},
+                cwd="/",
+            )
+        except OSError:
+            os.close(self._output)
+            raise
+        finally:
+            os.close(output)
+        self._pidfd = os.pidfd_open(self._process.pid)
+        self._loop.add_reader(self._output, self._read)
+        self._loop.add_reader(self._pidfd, self._reap, self._process)
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send a signal, unless it has ended or was never started."""
+        if self._process is not None and self._process.returncode is None:
+            self._process.send_signal(number)
+
+    def _read(self) -> bool:
+        """Take what it printed; returns whether there may be more."""
+        try:
+            data = os.read(self._output, _CHUNK)
+        except BlockingIOError:
+            return False
+        if not data:
+            self._loop.remove_reader(self._output)
+            return False
+        *lines, self._unread = (self._unread + data).split(b"\n")
+        for line in lines:
+            self._on_line(line.decode(errors="replace").rstrip())
+        return True
+
+    def _reap(self, process: subprocess.Popen[bytes]) -> None:
+        status = process.wait()
+        while self._read():
+            pass
+        for fd in (self._output, self._pidfd):
+            self._loop.remove_reader(fd)
+            os.close(fd)
+        self._on_exit(status)
+
+
+def _die_with_the_daemon() -> None:
+    libc.die_with_parent(signal.SIGKILL)
