@@ -207,7 +207,8 @@ def test_an_end_that_is_not_seen_ends_with_the_next_packet_at_that_address(pair:
     pair.right.sessions[0].option(support.SO_RECVSEQ, 1)
     with Follower(Choice(), program=blind) as follower:
         pair.left.namespace.run("sh", "-c", "ping -q -c 20 -i 0.01 -W 0.1 10.64.0.2 || true")
-        journeys = follower.told()
+        # The copy that asks for the neighbour's address is freed unseen as well.
+        journeys = [journey for journey in follower.told() if not journey["copy_of"]]
         missing = [h for h in follower.tracer.status()["hooks"] if not h["attached"]]
     assert [hook["name"] for hook in missing] == ["kfree_skb", "consume_skb"]
     assert all(hook["hides"] and hook["reason"] for hook in missing)
