@@ -17,7 +17,7 @@ PROBE = "l2tp_lab.probe"
 _GUEST_SSH = "10.0.2.15:22"
 
 #: Translated code is kept up to this size; it is what an emulated machine at rest mostly holds.
-TRANSLATION_CACHE_MIB = 64
+TRANSLATION_CACHE_MIB = 128
 
 _KERNEL_ARGUMENTS = (
     "quiet",
@@ -26,6 +26,8 @@ _KERNEL_ARGUMENTS = (
     "net.ifnames=0",
     "nowatchdog",
     "audit=0",
+    # Huge pages cost an emulated machine their clearing, and a thread that looks for more.
+    "transparent_hugepage=never",
     "random.trust_cpu=on",
 )
 
