@@ -2,12 +2,23 @@
 
 import struct
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
-from probes.events import FIGURE, FIGURE_KEY, FIGURE_LAST_SEEN, LATENCY_SLOTS, Loss
+from probes.events import (
+    FIGURE,
+    FIGURE_KEY,
+    FIGURE_LAST_SEEN,
+    FIGURE_SCALARS,
+    LATENCY_SLOTS,
+    Loss,
+)
+from probes.sessions import SessionNote, add_note, join_ends
 from probes.snapshot import FigureRow
+from probes.verdicts import RECEIVED, TRANSMITTED, WAITING, Outcome, Verdict
 
 _U64 = struct.Struct("=Q")
+_U64_MAX = (1 << 64) - 1
+_RX_DROPS = tuple(v for v in RECEIVED if v.meaning.outcome is Outcome.DROPPED)
 
 
 def per_cpu(value: bytes, words: int) -> list[tuple[int, ...]]:
@@ -21,21 +32,27 @@ def per_cpu(value: bytes, words: int) -> list[tuple[int, ...]]:
     return list(struct.Struct(f"={words}Q").iter_unpack(value))
 
 
-def figure_row(key: bytes, value: bytes) -> FigureRow:
-    """Make one row of an entry of the map `figures` (struct figure_key, struct figure)."""
+def figure_row(key: bytes, value: bytes, note: bytes | None = None) -> FigureRow:
+    """Make one row of an entry of the map `figures` (struct figure_key, struct figure).
+
+    note: what the map `sessions` has under the same key (struct session_note).
+    """
     netns_cookie, netns, tunnel_id, session_id, version = FIGURE_KEY.unpack(key)
     columns = list(zip(*per_cpu(value, FIGURE.size // _U64.size), strict=True))
-    words = [sum(column) for column in columns]
+    words = [sum(column) & _U64_MAX for column in columns]
     control_consumed, control_passed_up, data_consumed, data_passed_up = words[0:4]
     control_bytes, data_bytes = words[4] + words[5], words[6] + words[7]
-    ppp_control, latency_ns_total, *histogram = words[FIGURE_LAST_SEEN + 1 :]
-    return FigureRow(
+    ppp_control, latency_ns_total, tx_bytes, tx_ns_total = words[
+        FIGURE_LAST_SEEN + 1 : FIGURE_SCALARS
+    ]
+    verdicts = words[FIGURE_SCALARS : FIGURE_SCALARS + len(Verdict)]
+    histogram, tx_histogram = words[-2 * LATENCY_SLOTS : -LATENCY_SLOTS], words[-LATENCY_SLOTS:]
+    row = FigureRow(
         netns=netns,
         netns_cookie=netns_cookie,
         tunnel_id=tunnel_id,
         session_id=session_id,
         version=version,
-        direction="rx",
         last_seen_ns=max(columns[FIGURE_LAST_SEEN]),
         packets=sum(words[0:4]),
         bytes=control_bytes + data_bytes,
@@ -54,12 +71,44 @@ def figure_row(key: bytes, value: bytes) -> FigureRow:
         latency_ns_p50=percentile(histogram, 50),
         latency_ns_p90=percentile(histogram, 90),
         latency_ns_p99=percentile(histogram, 99),
+        verdicts={v.label: verdicts[v] for v in Verdict if verdicts[v]},
+        waiting=sum(verdicts[v] for v in WAITING) & _U64_MAX,
+        dropped=sum(verdicts[v] for v in _RX_DROPS),
+        dropped_unrecorded=sum(verdicts[v] for v in _RX_DROPS if v.meaning.is_recorded is False),
+        tx_packets=verdicts[Verdict.SENT],
+        tx_bytes=tx_bytes,
+        tx_errors=sum(verdicts[v] for v in TRANSMITTED) - verdicts[Verdict.SENT],
+        tx_ns_total=tx_ns_total,
+        tx_ns_log2=tx_histogram,
+        tx_ns_p50=percentile(tx_histogram, 50),
+        tx_ns_p90=percentile(tx_histogram, 90),
+        tx_ns_p99=percentile(tx_histogram, 99),
+        interface="",
+        uses=0,
+        registered_ns=None,
+        ended_ns=None,
+        local_address="",
+        peer_address="",
+        peer_tunnel_id=0,
+        peer_session_id=0,
+        numbers=None,
+        peer=None,
     )
+    if note is not None:
+        add_note(row, SessionNote.unpack(note))
+    return row
 
 
-def figure_rows(entries: Iterable[tuple[bytes, bytes]]) -> list[FigureRow]:
-    """Make the rows of the map `figures`, in the order that Snapshot promises."""
-    rows = [figure_row(key, value) for key, value in entries]
+def figure_rows(
+    entries: Iterable[tuple[bytes, bytes]], notes: Mapping[bytes, bytes] | None = None
+) -> list[FigureRow]:
+    """Make the rows of the map `figures`, in the order that Snapshot promises, ends joined.
+
+    notes: the map `sessions`.
+    """
+    notes = notes or {}
+    rows = [figure_row(key, value, notes.get(key)) for key, value in entries]
+    join_ends(rows)
     heard: dict[int, int] = {}
     for row in rows:
         cookie = row["netns_cookie"]

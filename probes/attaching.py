@@ -8,7 +8,7 @@ from probes.btf import Btf
 from probes.bytecode import Bytecode
 from probes.errors import CannotRunHereError
 from probes.loader import AttachError, Bcc, Loaded
-from probes.procfs import missed_runs
+from probes.procfs import Runs, program_runs
 from probes.snapshot import HookState
 from probes.spec import Hook, Program, Style, offset_flags
 
@@ -153,6 +153,7 @@ class Attached:
 
     def _hook_state(self, hook: Hook) -> HookState:
         program = self._chosen.programs.get(hook.name)
+        runs = Runs(None, 0, 0) if program is None else program_runs(program)
         return HookState(
             name=hook.name,
             program=self._program.name,
@@ -164,7 +165,9 @@ class Attached:
                 if hook.name in attempt.reasons
             ),
             hides=hook.hides if program is None else "",
-            missed=None if program is None else missed_runs(program),
+            missed=runs.missed,
+            run_count=runs.runs,
+            run_ns=runs.ns,
         )
 
     def close(self) -> None:

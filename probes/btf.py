@@ -19,6 +19,7 @@ _HEADER = struct.Struct("=HBBIIIII")
 _MAGIC = 0xEB9F
 
 _KIND_STRUCT, _KIND_UNION, _KIND_ENUM = 4, 5, 6
+_KINDS_OF_NAMES = frozenset({8, 9, 10, 11, 18})  # TYPEDEF, VOLATILE, CONST, RESTRICT, TYPE_TAG
 _RECORD_WORDS = 3
 # 32-bit words after the record of a kind, whatever its vlen: INT, ARRAY, VAR, DECL_TAG.
 _FIXED_WORDS = {1: 1, 3: 3, 14: 1, 17: 1}
@@ -103,7 +104,8 @@ class Btf:
     def offsets(self, wanted: Iterable[Member]) -> dict[Member, int]:
         """Say at which byte each wanted member lies in its structure.
 
-        wanted: pairs of structure and member name.
+        wanted: pairs of structure and member name; of a vmlinux structure also a member of a
+        member, as in "sk_lock.owned".
         Raises CannotRunHereError when a structure or a member is not there.
         """
         by_struct: dict[str, set[str]] = {}
@@ -182,6 +184,11 @@ class Btf:
         info = words[position + 1]
         found: dict[str, int] = {}
         anonymous: list[tuple[int, int]] = []
+        inner_of: dict[str, set[str]] = {}
+        for member in wanted:
+            name, dot, rest = member.partition(".")
+            if dot:
+                inner_of.setdefault(name, set()).add(rest)
         for index in range(info & 0xFFFF):
             entry = position + _RECORD_WORDS + 3 * index
             name_at, type_id, bits = words[entry], words[entry + 1], words[entry + 2]
@@ -191,6 +198,8 @@ class Btf:
                 anonymous.append((type_id, bits // 8))
             elif (name := self._name(name_at)) in wanted and not bits % 8:
                 found[name] = bits // 8
+            elif name in inner_of:
+                found.update(self._inner_members(name, type_id, bits // 8, inner_of[name], depth))
         for type_id, base in anonymous:
             if found.keys() == wanted or depth > 8:
                 break
@@ -199,6 +208,18 @@ class Btf:
                 for name, at in self._members(inner, wanted - found.keys(), depth + 1).items():
                     found[name] = base + at
         return found
+
+    def _inner_members(
+        self, name: str, type_id: int, base: int, wanted: set[str], depth: int
+    ) -> dict[str, int]:
+        """Find members of a member that is a structure, whatever its type is called."""
+        position = self._position_of_type(type_id)
+        while position is not None and self._kind(position) in _KINDS_OF_NAMES:
+            position = self._position_of_type(self._words[position + 2])
+        if position is None or self._kind(position) not in (_KIND_STRUCT, _KIND_UNION):
+            return {}
+        inner = self._members(position, wanted, depth + 1)
+        return {f"{name}.{member}": base + at for member, at in inner.items()}
 
 
 def _unreadable(why: str) -> CannotRunHereError:

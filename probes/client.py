@@ -1,9 +1,10 @@
 """Asking a running tracer: TraceClient speaks to `python3 -m probes serve`.
 
 One JSON object a line, over a Unix stream socket: {"op": "snapshot"} is answered
-with a Snapshot, {"op": "moments", "after": N} with Moments, {"op": "stop"} with {}
-before the tracer ends; "debug" and "debug_messages" are answered by debugger.py. An
-answer with a key "error" is a refusal.
+with a Snapshot, {"op": "moments", "after": N} with Moments, {"op": "measure"} and {"op": "rest"}
+with {"measured": bool} (the probes' own cost, by the kernel), {"op": "stop"} with {} before the
+tracer ends; "debug" and "debug_messages" are answered by debugger.py. An answer with a key
+"error" is a refusal.
 """
 
 import json
@@ -59,6 +60,10 @@ class TraceClient:
     def debug_messages(self) -> dict[str, Any]:
         """Take the debug messages that nobody has taken yet; returns what is on, too."""
         return self._ask("debug_messages")
+
+    def measure_costs(self, on: bool) -> bool:
+        """Let the kernel measure what the probes cost, or no more; says whether it does."""
+        return bool(self._ask("measure" if on else "rest")["measured"])
 
     def stop(self) -> None:
         """Let the tracer detach and end; returns when it has."""

@@ -9,7 +9,7 @@ from typing import Any
 from probes import modules
 from probes.btf import VMLINUX, Btf
 from probes.errors import ProbeError
-from probes.spec import MODULE_TO_LOAD, RECEIVE, Style
+from probes.spec import FIGURES, MODULE_TO_LOAD, Style
 
 MODULES = ("l2tp_core", "l2tp_netlink", "l2tp_ppp", "pppox", "ppp_generic")
 L2TP_TRACEPOINTS = (
@@ -161,8 +161,8 @@ def _functions(places: Places) -> Iterator[Feature]:
     traceable = places.read(
         str(places.tracing.relative_to(places.root) / "available_filter_functions")
     )
-    for function in sorted({hook.function for hook in RECEIVE.hooks}):
-        module = next(h.module for h in RECEIVE.hooks if h.function == function)
+    for function in sorted({hook.function for hook in FIGURES.hooks if not hook.tracepoint}):
+        module = next(h.module for h in FIGURES.hooks if h.function == function)
         there = f" {function}\t[{module}]" in symbols or f" {function}\n" in symbols
         loaded = module is None or modules.is_loaded(module, places.root / "sys/module")
         yield _feature(
@@ -185,7 +185,7 @@ def _traceable_detail(function: str, traceable: str) -> str:
 
 def _type_information(places: Places) -> Iterator[Feature]:
     try:
-        offsets = Btf.of_kernel(places.root / VMLINUX.relative_to("/")).offsets(RECEIVE.offsets)
+        offsets = Btf.of_kernel(places.root / VMLINUX.relative_to("/")).offsets(FIGURES.offsets)
         detail = ", ".join(f"{s}.{m} at {at}" for (s, m), at in sorted(offsets.items()))
         yield Feature("BTF of vmlinux", True, needed=True, detail=detail)
     except ProbeError as error:

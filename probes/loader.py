@@ -203,6 +203,10 @@ class Loaded:
         if self._library.bpf_update_elem(self._map_fds[map_name], key, value, 0) < 0:
             raise AttachError(f"the map {map_name} cannot be written: {_errno_text()}")
 
+    def delete(self, map_name: str, key: bytes) -> bool:
+        """Remove an entry of a map; False when it is not there."""
+        return bool(self._library.bpf_delete_elem(self._map_fds[map_name], key) == 0)
+
     def map_fd(self, map_name: str) -> int:
         """Give a map's file descriptor, which stays ours."""
         return self._map_fds[map_name]
@@ -282,7 +286,9 @@ def _stderr() -> Iterator[Any]:
     os.dup2(caught, 2)
 
     def messages() -> str:
-        return os.pread(caught, _MESSAGE_LIMIT, 0).decode(errors="replace").strip()
+        # The verifier says in the end what it does not like.
+        begin = max(0, os.fstat(caught).st_size - _MESSAGE_LIMIT)
+        return os.pread(caught, _MESSAGE_LIMIT, begin).decode(errors="replace").strip()
 
     try:
         yield messages

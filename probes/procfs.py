@@ -1,17 +1,41 @@
 """What /proc and /sys tell of BPF programs and CPUs."""
 
 from pathlib import Path
+from typing import NamedTuple
 
 
-def missed_runs(program: int) -> int | None:
-    """Say how often the kernel did not run a program because one was running on that CPU.
+class Runs(NamedTuple):
+    """What the kernel tells of a BPF program in its fdinfo.
 
-    program: its file descriptor. None when the kernel does not tell (fdinfo, since 5.12).
+    missed: runs that it skipped because the program was running on that CPU; None when the kernel
+    does not tell (since 5.12). runs, ns: how many and how long, while it measured them
+    (BPF_ENABLE_STATS).
     """
-    for line in Path(f"/proc/self/fdinfo/{program}").read_text().splitlines():
-        if line.startswith("recursion_misses:"):
-            return int(line.split()[1])
-    return None
+
+    missed: int | None
+    runs: int
+    ns: int
+
+
+def program_runs(program: int) -> Runs:
+    """Read what the kernel tells of a program's runs. program: its file descriptor."""
+    lines = Path(f"/proc/self/fdinfo/{program}").read_text().splitlines()
+    fields = dict(line.split(":", 1) for line in lines if ":" in line)
+    missed = fields.get("recursion_misses")
+    return Runs(
+        None if missed is None else int(missed),
+        int(fields.get("run_cnt", 0)),
+        int(fields.get("run_time_ns", 0)),
+    )
+
+
+def module_text(name: str, folder: Path = Path("/sys/module")) -> tuple[int, int]:
+    """Say where a module's code begins, and an address behind its end; zeros if nobody says."""
+    try:
+        begin = int((folder / name / "sections/.text").read_text(), 16)
+        return begin, begin + int((folder / name / "coresize").read_text())
+    except (OSError, ValueError):
+        return 0, 0
 
 
 def possible_cpus(path: Path = Path("/sys/devices/system/cpu/possible")) -> int:

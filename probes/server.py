@@ -36,6 +36,9 @@ class Source(Protocol):
     def snapshot(self) -> Snapshot:
         """Read every figure as it is now."""
 
+    def measure_costs(self, on: bool) -> bool:
+        """Let the kernel measure the programs' own run time, or no more."""
+
     def close(self) -> None:
         """Detach everything."""
 
@@ -84,6 +87,8 @@ class Server:
         self._answers: dict[str, Operation] = {
             "snapshot": lambda _: source.snapshot(),
             "moments": self._moments_after,
+            "measure": lambda _: {"measured": source.measure_costs(True)},
+            "rest": lambda _: {"measured": source.measure_costs(False)},
             "stop": self._stop,
             **(more or {}),
         }

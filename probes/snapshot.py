@@ -15,6 +15,7 @@ class HookState(TypedDict):
     reason: why not, or why not in the better way; empty when there is nothing to say.
     hides: what is missing from the figures; empty when it is attached.
     missed: runs that the kernel skipped; None when it does not tell.
+    run_count, run_ns: the program's runs while the kernel measured them, and how long they took.
     """
 
     name: str
@@ -24,10 +25,53 @@ class HookState(TypedDict):
     reason: str
     hides: str
     missed: int | None
+    run_count: int
+    run_ns: int
+
+
+class Numbers(TypedDict):
+    """What the numbers (Ns, RFC 2661 §5.4) of a session's data say, of a session that uses them.
+
+    rx_gaps: how often numbers were jumped over, rx_skipped: how many numbers that were.
+    rx_late: packets behind a higher number, which fill a gap or repeat; rx_depth: how far at most.
+    rx_next_ns: one above the highest number received; nr: the number that the driver expects.
+    queue, queue_max: packets in the reorder queue, at the last numbered packet and at most.
+    rx_resyncs: how often the driver gave up a gap and took on the peer's number.
+    """
+
+    rx_numbered: int
+    rx_last_ns: int
+    rx_next_ns: int
+    rx_gaps: int
+    rx_skipped: int
+    rx_late: int
+    rx_depth: int
+    rx_resyncs: int
+    nr: int
+    queue: int
+    queue_max: int
+    tx_numbered: int
+    tx_last_ns: int
+
+
+class Peer(TypedDict):
+    """The other end of a session, where it is on this kernel and nothing else could be it.
+
+    Its own row has the rest: data_packets is what arrived there of what this end sent.
+    """
+
+    netns: int
+    netns_cookie: int
+    tunnel_id: int
+    session_id: int
+    data_packets: int
+    tx_packets: int
 
 
 class FigureRow(TypedDict):
-    """What reached the driver for one session, in one network namespace.
+    """What the driver received and sent for one session, in one network namespace.
+
+    What does not begin with tx_ is of what was received.
 
     netns: inode number, which a later namespace can be given again.
     netns_cookie: tells the two apart (SO_NETNS_COOKIE).
@@ -35,11 +79,22 @@ class FigureRow(TypedDict):
     last_seen_ns: CLOCK_MONOTONIC of the last datagram.
     version: of L2TP; 0 when the header was cut short or could not be read.
     consumed, passed_up: packets for which the driver's hook returned 0 and 1.
-    data_passed_up: data for a session that the driver does not know.
+    data_passed_up: data that the driver had no use for, most often of a session it does not know.
+    verdicts: what became of each packet, by probes.verdicts.Verdict, none of them 0. Those of what
+    was received add up to packets. waiting: of these, not settled yet. dropped: of these, lost;
+    dropped_unrecorded: lost without any L2TP counter's knowing.
     ppp_control_packets: of data_consumed, frames of PPP protocols from 0xc000 on
     (LCP, authentication), which go to pppd and are counted by no ppp interface.
     latency_ns_log2: slot n counts frames that took 2^n to 2^(n+1) ns from the
     driver to their ppp interface; latency_packets is their sum.
+    tx_packets, tx_bytes: data handed to IP; tx_errors: data that was not.
+    tx_ns_log2: the same of l2tp_xmit_skb, in which IP and the device take the packet.
+    interface: of the session, where the driver knows it. uses: how often these ids were given;
+    what was counted for an earlier owner is gone. registered_ns, ended_ns: CLOCK_MONOTONIC,
+    None for "before the tracer" and "not yet".
+    local_address, peer_address: of the tunnel's UDP socket, with the port; empty if not known.
+    peer_tunnel_id, peer_session_id: the ids that the other end chose; 0 if not known.
+    numbers: None when the session's data has no numbers. peer: see Peer.
     """
 
     netns: int
@@ -47,7 +102,6 @@ class FigureRow(TypedDict):
     tunnel_id: int
     session_id: int
     version: int
-    direction: str
     last_seen_ns: int
     packets: int
     bytes: int
@@ -66,6 +120,28 @@ class FigureRow(TypedDict):
     latency_ns_p50: int | None
     latency_ns_p90: int | None
     latency_ns_p99: int | None
+    verdicts: dict[str, int]
+    waiting: int
+    dropped: int
+    dropped_unrecorded: int
+    tx_packets: int
+    tx_bytes: int
+    tx_errors: int
+    tx_ns_total: int
+    tx_ns_log2: list[int]
+    tx_ns_p50: int | None
+    tx_ns_p90: int | None
+    tx_ns_p99: int | None
+    interface: str
+    uses: int
+    registered_ns: int | None
+    ended_ns: int | None
+    local_address: str
+    peer_address: str
+    peer_tunnel_id: int
+    peer_session_id: int
+    numbers: Numbers | None
+    peer: Peer | None
 
 
 class Snapshot(TypedDict):
@@ -75,6 +151,8 @@ class Snapshot(TypedDict):
     place, the sum of losses and of the hooks' missed runs.
     figures: ordered by netns, tunnel and session; where a netns number was used
     again, the namespace that was heard of last comes last.
+    evicted_figures: sessions that had ended, or were never known, and made room for others.
+    costs_measured: whether the kernel measures the programs' own time (HookState.run_ns).
     time_ns: CLOCK_MONOTONIC, as the kernel's own probes measure.
     """
 
@@ -82,4 +160,6 @@ class Snapshot(TypedDict):
     lost_events: int
     losses: dict[str, int]
     figures: list[FigureRow]
+    evicted_figures: int
+    costs_measured: bool
     time_ns: int

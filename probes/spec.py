@@ -94,9 +94,20 @@ class Program(NamedTuple):
         return "".join(f'#line 1 "{name}"\n{(folder / name).read_text()}' for name in self.sources)
 
 
-RECEIVE = Program(
-    name="receive",
-    sources=("common.h", "receive.c"),
+L2TP_PPP = "l2tp_ppp"
+PPP_GENERIC = "ppp_generic"
+
+
+def _tracepoint(event: str, hides: str) -> Hook:
+    return Hook(event, event, None, False, "", False, hides, tracepoint=True)
+
+
+FIGURES = Program(
+    name="figures",
+    sources=(
+        "common.h", "verdicts.h", "records.h", "header.h", "sessions.h",
+        "receive.c", "transmit.c", "figures.c",
+    ),
     hooks=(
         Hook(
             name="l2tp_udp_encap_recv",
@@ -105,7 +116,7 @@ RECEIVE = Program(
             at_return=False,
             kprobe_program="receive_entered",
             needed=True,
-            hides="every datagram that reaches the driver: all figures",
+            hides="every datagram that reaches the driver: all figures of what is received",
         ),
         Hook(
             name="l2tp_udp_encap_recv return",
@@ -114,17 +125,17 @@ RECEIVE = Program(
             at_return=True,
             kprobe_program="receive_returned",
             needed=True,
-            hides="whether a datagram was consumed or passed up: all figures",
+            hides="whether a datagram was consumed or passed up: all figures of what is received",
         ),
         Hook(
-            name="l2tp_recv_common",
-            function="l2tp_recv_common",
-            module=MODULE,
+            name="pppol2tp_recv",
+            function="pppol2tp_recv",
+            module=L2TP_PPP,
             at_return=False,
-            kprobe_program="session_reached",
+            kprobe_program="handed_to_ppp",
             needed=False,
-            hides="how many frames are for pppd (ppp_control_packets stays 0), and the ids of"
-            " consumed datagrams whose header is outside the linear buffer: they count under 0/0",
+            hides="what PPP does: no waiting packets, no drops by PPP, ppp_control_packets stays 0;"
+            " and the ids of consumed datagrams whose header is outside the linear buffer",
         ),
         Hook(
             name="netif_rx",
@@ -133,24 +144,89 @@ RECEIVE = Program(
             at_return=False,
             kprobe_program="delivered",
             needed=False,
-            hides="the time from the driver to the ppp interface: all latencies",
+            hides="which frames reach their ppp interface, and all latencies of what is received",
         ),
+        Hook(
+            name="l2tp_xmit_skb",
+            function="l2tp_xmit_skb",
+            module=MODULE,
+            at_return=False,
+            kprobe_program="transmit_entered",
+            needed=False,
+            hides="all figures of what is transmitted",
+        ),
+        Hook(
+            name="l2tp_xmit_skb return",
+            function="l2tp_xmit_skb",
+            module=MODULE,
+            at_return=True,
+            kprobe_program="transmit_returned",
+            needed=False,
+            hides="all figures of what is transmitted",
+        ),
+        _tracepoint("kfree_skb", "drops and the ends of waiting packets: they are lost from sight"),
+        _tracepoint("session_pkt_oos", "that a drop was out of sequence"),
+        _tracepoint("session_pkt_outside_rx_window", "that a drop was outside the window"),
+        _tracepoint("session_pkt_expired", "that a drop had waited too long"),
+        _tracepoint("session_seqnum_reset", "resynchronisations (rx_resyncs stays 0)"),
+        _tracepoint("register_tunnel", "new tunnels, until a packet of theirs comes"),
+        _tracepoint("delete_tunnel", "that tunnels have ended"),
+        _tracepoint("register_session", "new sessions, until a packet of theirs comes; and that ids"
+                    " are used again: both owners count together"),
+        _tracepoint("delete_session", "that sessions have ended; and that ids are used again"),
     ),
     offsets=(
         ("sk_buff", "len"),
         ("sk_buff", "data_len"),
         ("sk_buff", "data"),
+        ("sk_buff", "head"),
+        ("sk_buff", "transport_header"),
+        ("sk_buff_head", "qlen"),
+        ("sock", "sk_lock.owned"),
         ("sock_common", "skc_net"),
+        ("sock_common", "skc_state"),
+        ("sock_common", "skc_family"),
+        ("sock_common", "skc_num"),
+        ("sock_common", "skc_dport"),
+        ("sock_common", "skc_daddr"),
+        ("sock_common", "skc_rcv_saddr"),
+        ("sock_common", "skc_v6_daddr"),
+        ("sock_common", "skc_v6_rcv_saddr"),
         ("net", "ns"),
         ("net", "net_cookie"),
         ("ns_common", "inum"),
     ),
-)
+    module_offsets=(
+        (
+            MODULE,
+            (
+                ("l2tp_session", "tunnel"),
+                ("l2tp_session", "session_id"),
+                ("l2tp_session", "peer_session_id"),
+                ("l2tp_session", "hdr_len"),
+                ("l2tp_session", "nr"),
+                ("l2tp_session", "ns"),
+                ("l2tp_session", "reorder_q"),
+                ("l2tp_session", "ifname"),
+                ("l2tp_session", "priv"),
+                ("l2tp_tunnel", "tunnel_id"),
+                ("l2tp_tunnel", "peer_tunnel_id"),
+                ("l2tp_tunnel", "version"),
+                ("l2tp_tunnel", "l2tp_net"),
+                ("l2tp_tunnel", "sock"),
+            ),
+        ),
+        (
+            L2TP_PPP,
+            (("pppol2tp_session", "sk"), ("pppox_sock", "chan"), ("ppp_channel", "ppp")),
+        ),
+    ),
+)  # fmt: skip
 
 
 def offset_flags(offsets: dict[tuple[str, str], int]) -> list[str]:
     """Give the -D flags that tell the C source where the members lie."""
     return [
-        f"-DOFFSET_{struct_name.upper()}_{member.upper()}={at}"
+        f"-DOFFSET_{struct_name}_{member}={at}".upper().replace(".", "_")
         for (struct_name, member), at in sorted(offsets.items())
     ]

@@ -1,22 +1,27 @@
-"""The tracer: programs compiled and attached in the best style that works, and their figures."""
+"""The tracer: the program of the figures at work, and what it has counted."""
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from probes import cache
 from probes.aggregate import figure_rows, loss_counts
 from probes.attaching import Attached
-from probes.events import FIGURE, compiler_flags
-from probes.procfs import possible_cpus
-from probes.snapshot import HookState, Snapshot
-from probes.spec import RECEIVE, Program, Style
+from probes.costs import CostMeter
+from probes.events import FIGURE, FIGURE_KEY, SETTINGS, compiler_flags
+from probes.procfs import module_text, possible_cpus
+from probes.sessions import SessionNote
+from probes.snapshot import FigureRow, HookState, Snapshot
+from probes.spec import FIGURES, L2TP_PPP, PPP_GENERIC, Program, Style
 
 # Room for this many (netns, tunnel, session), fewer where many CPUs make each one expensive.
-MAX_FIGURES = 4096
+MAX_FIGURES = 8192
 _FIGURES_MEMORY_BYTES = 64 << 20
-# Room for frames that wait for an earlier one or for pppd; the oldest are forgotten.
-MAX_WAITING = 2048
+# Room for packets that wait for an earlier one or for pppd.
+MAX_WAITING = 8192
+# Beyond this share of the room, sessions that have ended make place for others.
+_CROWDED = 0.75
+_SILENT_NS = 60_000_000_000
 
 
 class Tracer:
@@ -30,42 +35,104 @@ class Tracer:
 
     def __init__(
         self,
-        program: Program = RECEIVE,
+        program: Program = FIGURES,
         *,
         max_figures: int = MAX_FIGURES,
         styles: Iterable[Style] = tuple(Style),
         cache_folder: Path = cache.FOLDER,
         report: Callable[[str], None] = lambda text: None,
     ) -> None:
+        self._room = _fitting(max_figures)
+        self._evicted = 0
+        self._costs = CostMeter()
         self._attached = Attached(
             program,
             compiler_flags(),
-            {"figures": _fitting(max_figures), "waiting": MAX_WAITING},
+            {
+                "figures": self._room,
+                "sessions": self._room,
+                "tunnel_versions": self._room,
+                "waiting": MAX_WAITING,
+            },
             styles=styles,
             cache_folder=cache_folder,
             report=report,
         )
+        attached = {hook["name"] for hook in self.hooks() if hook["attached"]}
+        settings = SETTINGS.pack(
+            *module_text(PPP_GENERIC),
+            *module_text(L2TP_PPP),
+            "pppol2tp_recv" in attached,
+            "kfree_skb" in attached,
+        )
+        self._attached.maps.write("settings", bytes(4), settings)
 
     def hooks(self) -> list[HookState]:
         """Say of each hook whether it is attached, and what is hidden if it is not."""
         return self._attached.hooks()
+
+    def measure_costs(self, on: bool) -> bool:
+        """Let the kernel measure the programs' own run time, or no more; says whether it does."""
+        if not on:
+            self._costs.turn_off()
+            return False
+        return self._costs.turn_on()
 
     def snapshot(self) -> Snapshot:
         """Read every figure and loss as they are now."""
         loaded = self._attached.maps
         hooks = self.hooks()
         losses = loss_counts(loaded.entries("losses"))
+        notes = dict(loaded.entries("sessions"))
+        figures = dict(loaded.entries("figures"))
+        now_ns = time.monotonic_ns()
+        rows = figure_rows(figures.items(), notes)
+        if len(figures) > self._room * _CROWDED:
+            self._make_room(rows, now_ns)
+        self._forget_ended(notes, figures)
         return Snapshot(
             hooks=hooks,
             lost_events=sum(losses.values()) + sum(hook["missed"] or 0 for hook in hooks),
             losses=losses,
-            figures=figure_rows(loaded.entries("figures")),
-            time_ns=time.monotonic_ns(),
+            figures=rows,
+            evicted_figures=self._evicted,
+            costs_measured=self._costs.is_on,
+            time_ns=now_ns,
         )
+
+    def _make_room(self, rows: list[FigureRow], now_ns: int) -> None:
+        """Evict those that have ended or were never known, the longest silent first."""
+        evictable = sorted(
+            (row for row in rows if _is_evictable(row, now_ns)),
+            key=lambda row: row["last_seen_ns"],
+        )
+        for row in evictable[: len(rows) - self._room // 2]:
+            key = FIGURE_KEY.pack(
+                row["netns_cookie"],
+                row["netns"],
+                row["tunnel_id"],
+                row["session_id"],
+                row["version"],
+            )
+            self._evicted += self._attached.maps.delete("figures", key)
+
+    def _forget_ended(self, notes: Mapping[bytes, bytes], figures: Mapping[bytes, bytes]) -> None:
+        """Make room for new sessions among the notes."""
+        if len(notes) > self._room * _CROWDED:
+            for key, note in notes.items():
+                if key not in figures and SessionNote.unpack(note).ended_ns:
+                    self._attached.maps.delete("sessions", key)
 
     def close(self) -> None:
         """Detach everything. May be called again."""
+        self._costs.turn_off()
         self._attached.close()
+
+
+def _is_evictable(row: FigureRow, now_ns: int) -> bool:
+    """Say whether a row's session has ended, or is unknown and has been silent for long."""
+    silent = now_ns - row["last_seen_ns"] > _SILENT_NS
+    return row["ended_ns"] is not None or (row["uses"] == 0 and silent)
 
 
 def _fitting(max_figures: int) -> int:

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import argparse
 import json
-import time
+from typing import TYPE_CHECKING
 
 from lab.console import Console
+from probes.choosing import DIRECTIONS, KINDS, VERDICT_LABELS
+
+if TYPE_CHECKING:
+    from lab.running.tracing import Source
+    from probes.choosing import Choice
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -16,23 +21,52 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--interval", type=float, default=1.0, metavar="S", help="seconds (1)")
     parser.add_argument("--count", type=int, default=0, metavar="N", help="rounds (default: on)")
+    parser.add_argument(
+        "--all",
+        action="store_true",
+        help="every namespace of this kernel, with a tracer of its own: no lab needs to run",
+    )
+    parser.add_argument(
+        "--sequence", action="store_true", help="what the numbers of the data say, explained"
+    )
+    chosen = parser.add_argument_group("only sessions")
+    chosen.add_argument("--netns", metavar="NAME", help="of a node, or a namespace (name, inode)")
+    chosen.add_argument("--tunnel", type=int, metavar="ID", help="of this tunnel id")
+    chosen.add_argument("--session", type=int, metavar="ID", help="of this session id")
+    chosen.add_argument("--direction", choices=DIRECTIONS, help="that have received, or sent")
+    chosen.add_argument("--kind", choices=KINDS, help="that have had such messages")
+    chosen.add_argument(
+        "--verdict",
+        choices=VERDICT_LABELS,
+        metavar="NAME",
+        help="with packets that came to this: " + ", ".join(VERDICT_LABELS),
+    )
 
 
 def run(args: argparse.Namespace, console: Console) -> int:
     """Show the tracer's figures until interrupted, or ``--count`` times."""
-    from lab.running.live import Live
-    from lab.running.tracing import node_names, of_lab
-    from probes.table import draw
+    from lab.running.tracing import of_everybody, of_running_lab
+    from probes.beat import Beat
+    from probes.choosing import Choice
 
-    live = Live.open(args.lab)
-    names = node_names(live)
-    rounds = 0
-    with live.tracer as tracer:
+    choice = Choice(args.netns, args.tunnel, args.session, args.direction, args.kind, args.verdict)
+    source = of_everybody() if args.all else of_running_lab(args.lab)
+    with source as figures, Beat(args.interval, None) as beat:
+        rounds = 0
         while True:
-            snapshot = of_lab(tracer.snapshot(), names)
-            named = {**snapshot, "nodes": {str(inode): node for inode, node in names.items()}}
-            print(json.dumps(named) if args.json else draw(snapshot, names), flush=True)
+            _show(figures, choice, args)
             rounds += 1
-            if rounds == args.count:
+            if rounds == args.count or not beat.next():
                 return 0
-            time.sleep(args.interval)
+
+
+def _show(source: Source, choice: Choice, args: argparse.Namespace) -> None:
+    from probes.table import draw, draw_numbers
+
+    names = source.names()
+    snapshot = choice.of(source.snapshot(), names)
+    if args.json:
+        named = {**snapshot, "nodes": {str(inode): node for inode, node in names.items()}}
+        print(json.dumps(named), flush=True)
+    else:
+        print((draw_numbers if args.sequence else draw)(snapshot, names), flush=True)

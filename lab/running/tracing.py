@@ -1,10 +1,20 @@
-"""The tracer's figures of one lab: its own namespaces only, named by node."""
+"""Where figures come from: the tracer of a running lab, or one of our own for every namespace."""
 
 from __future__ import annotations
 
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from lab.errors import CannotRun
 from lab.instruments.kernelview import netns_inode
+from lab.interpreters import environment, tracer_python
 from lab.running.live import Live
+from probes.client import TraceClient
 from probes.snapshot import Snapshot
+from probes.table import netns_names
 
 
 def node_names(live: Live) -> dict[int, str]:
@@ -16,3 +26,75 @@ def of_lab(snapshot: Snapshot, names: dict[int, str]) -> Snapshot:
     """Keep the figures of the lab's own namespaces; hooks and losses concern everybody."""
     figures = [row for row in snapshot["figures"] if row["netns"] in names]
     return {**snapshot, "figures": figures}
+
+
+class Source:
+    """Figures, and the names of the namespaces they are of.
+
+    only_named: leave out namespaces without a name. The kernel measures the probes' own cost for
+    as long as the figures are looked at.
+    """
+
+    def __init__(
+        self, client: TraceClient, names: Callable[[], dict[int, str]], *, only_named: bool
+    ) -> None:
+        self._client = client
+        self._names = names
+        self._only_named = only_named
+
+    def names(self) -> dict[int, str]:
+        """Name namespaces by their inode numbers, as they are now."""
+        return self._names()
+
+    def snapshot(self) -> Snapshot:
+        """Read every figure that belongs here."""
+        snapshot = self._client.snapshot()
+        return of_lab(snapshot, self._names()) if self._only_named else snapshot
+
+
+@contextmanager
+def of_running_lab(lab: str) -> Iterator[Source]:
+    """Give the figures of a running lab."""
+    live = Live.open(lab)
+    names = node_names(live)
+    with live.tracer as client:
+        client.measure_costs(True)
+        try:
+            yield Source(client, lambda: names, only_named=True)
+        finally:
+            client.measure_costs(False)
+
+
+@contextmanager
+def of_everybody() -> Iterator[Source]:
+    """Attach a tracer of our own for as long as it is looked at; no lab needs to run.
+
+    Raises CannotRun with the tracer's own words when it cannot be attached.
+    """
+    with tempfile.TemporaryDirectory(prefix="l2tp-lab-trace-") as folder:
+        path = Path(folder) / "trace.sock"
+        tracer = subprocess.Popen(
+            [tracer_python(), "-m", "probes", "serve", "--socket", str(path)],
+            stderr=subprocess.PIPE,
+            text=True,
+            env=environment(),
+        )
+        try:
+            _await_ready(tracer)
+            with TraceClient(path) as client:
+                client.measure_costs(True)
+                yield Source(client, netns_names, only_named=False)
+        finally:
+            tracer.terminate()
+            tracer.wait()
+            if tracer.stderr is not None:
+                tracer.stderr.close()
+
+
+def _await_ready(tracer: subprocess.Popen[str]) -> None:
+    said: list[str] = []
+    for line in tracer.stderr or ():
+        if "answering at" in line:
+            return
+        said.append(line)
+    raise CannotRun("the tracer has ended, and said:\n" + "".join(said[-5:]).rstrip())

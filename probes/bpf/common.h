@@ -31,6 +31,9 @@ enum loss {
     LOSS_ENTRY_UNMATCHED,    /* the hook was entered, its return was not seen */
     LOSS_LATENCY_UNMATCHED,  /* a frame reached netif_rx, its arrival is not known */
     LOSS_PROTOCOL_UNREAD,    /* a frame whose PPP protocol could not be read */
+    LOSS_WAITING_FULL,       /* a frame that waits, and no room to note it: its end is not seen */
+    LOSS_SESSIONS_FULL,      /* a session of which ids and numbers could not be noted */
+    LOSS_SEND_UNMATCHED,     /* a transmission of which entry or return was not seen */
     LOSSES,
 };
 

@@ -10,7 +10,7 @@ import pytest
 
 from probes import modules
 from probes.errors import CannotRunHereError
-from probes.spec import RECEIVE, Program, Style
+from probes.spec import FIGURES, Program, Style
 from probes.tracer import Tracer
 from tests.kernel import probe_support as support
 
@@ -244,16 +244,16 @@ def test_more_sessions_than_the_table_holds_are_counted_as_lost(pair: Any) -> No
 
 def without(*names: str) -> Program:
     """Give the program with hooks that the kernel does not have in place of these."""
-    return RECEIVE._replace(
+    return FIGURES._replace(
         hooks=tuple(
             hook._replace(function="no_such_function") if hook.name in names else hook
-            for hook in RECEIVE.hooks
+            for hook in FIGURES.hooks
         ),
     )
 
 
 def test_a_hook_that_is_missing_says_what_it_hides(pair: Any) -> None:
-    tracer = Tracer(without("l2tp_recv_common", "netif_rx"))
+    tracer = Tracer(without("pppol2tp_recv", "netif_rx"))
     try:
         attach_units(pair)
         send_out_of_line(pair, 9)
@@ -263,7 +263,7 @@ def test_a_hook_that_is_missing_says_what_it_hides(pair: Any) -> None:
     finally:
         tracer.close()
     missing = [hook for hook in snapshot["hooks"] if not hook["attached"]]
-    assert [hook["name"] for hook in missing] == ["l2tp_recv_common", "netif_rx"]
+    assert [hook["name"] for hook in missing] == ["pppol2tp_recv", "netif_rx"]
     for hook in missing:
         assert hook["how"] is None
         assert hook["hides"]
@@ -276,5 +276,5 @@ def test_a_hook_that_is_missing_says_what_it_hides(pair: Any) -> None:
 
 def test_without_its_main_hook_there_is_no_tracer() -> None:
     with pytest.raises(CannotRunHereError, match="no hook") as caught:
-        Tracer(without(*(hook.name for hook in RECEIVE.hooks)))
+        Tracer(without(*(hook.name for hook in FIGURES.hooks)))
     assert "features" in caught.value.cure

@@ -6,6 +6,7 @@ import pytest
 
 from probes.aggregate import figure_rows, loss_counts, per_cpu, percentile
 from probes.events import FIGURE, FIGURE_KEY, LATENCY_SLOTS, Loss
+from probes.verdicts import Verdict
 
 
 def value(
@@ -16,7 +17,12 @@ def value(
 ) -> bytes:
     """Build one CPU's struct figure: control consumed, control passed up, data likewise."""
     slots = [(latency or {}).get(slot, 0) for slot in range(LATENCY_SLOTS)]
-    return FIGURE.pack(*packets, *octets, last_seen_ns, 2, 5000, *slots)
+    ends = [0] * len(Verdict)
+    ends[Verdict.DELIVERED], ends[Verdict.CONTROL] = packets[2], packets[1]
+    ends[Verdict.UNKNOWN_SESSION], ends[Verdict.SENT] = packets[3], 4
+    return FIGURE.pack(
+        *packets, *octets, last_seen_ns, 2, 5000, 400, 900, *ends, *slots, *[0] * LATENCY_SLOTS
+    )
 
 
 def key(netns: int = 1, tunnel: int = 7, session: int = 9, cookie: int = 1) -> bytes:

@@ -7,7 +7,7 @@ import pytest
 
 from probes import cache
 from probes.bytecode import Bytecode, MapSpec, unlink
-from probes.spec import RECEIVE, Style
+from probes.spec import FIGURES, Style
 
 LD_IMM64 = 0x18
 
@@ -55,7 +55,7 @@ def test_anything_else_is_no_object(text: str) -> None:
 
 
 def test_the_program_of_a_hook_is_found_by_style() -> None:
-    entry, leave, common, delivered = RECEIVE.hooks
+    entry, leave, common, delivered, *_ = FIGURES.hooks
     compiled = Bytecode(
         (),
         dict.fromkeys(

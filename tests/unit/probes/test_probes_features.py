@@ -14,7 +14,7 @@ from probes.beat import Beat
 from probes.errors import CannotRunHereError
 from probes.features import L2TP_TRACEPOINTS, Feature, Places
 from probes.loader import Bcc
-from probes.procfs import missed_runs, possible_cpus
+from probes.procfs import possible_cpus, program_runs
 
 
 def write(path: Path, text: str = "") -> None:
@@ -36,7 +36,8 @@ def kernel(tmp_path: Path) -> Path:
     )
     write(
         tmp_path / "proc/kallsyms",
-        "0 t l2tp_udp_encap_recv\t[l2tp_core]\n0 t l2tp_recv_common\t[l2tp_core]\n0 T netif_rx\n",
+        "0 t l2tp_udp_encap_recv\t[l2tp_core]\n0 t l2tp_xmit_skb\t[l2tp_core]\n"
+        "0 t pppol2tp_recv\t[l2tp_ppp]\n0 T netif_rx\n",
     )
     tracing = tmp_path / "sys/kernel/tracing"
     write(
@@ -60,7 +61,7 @@ def test_everything_that_is_there_is_found(kernel: Path) -> None:
     assert found["module l2tp_ppp"].detail == "loaded"
     assert found["function netif_rx"].detail == "traceable"
     assert found["function l2tp_udp_encap_recv"].detail == "traceable"
-    assert found["function l2tp_recv_common"].detail == "not in available_filter_functions"
+    assert found["function pppol2tp_recv"].detail == "not in available_filter_functions"
 
 
 def test_every_no_has_a_reason_and_a_cure(tmp_path: Path) -> None:
@@ -86,12 +87,10 @@ def test_a_function_of_a_module_that_is_not_loaded_says_so(kernel: Path) -> None
 
 
 def test_a_function_whose_name_only_begins_alike_is_not_it(kernel: Path) -> None:
-    write(
-        kernel / "proc/kallsyms", "0 T netif_rx_internal\n0 t l2tp_recv_common.cold\t[l2tp_core]\n"
-    )
+    write(kernel / "proc/kallsyms", "0 T netif_rx_internal\n0 t pppol2tp_recv.cold\t[l2tp_ppp]\n")
     found = asked(kernel)
     assert not found["function netif_rx"].available
-    assert not found["function l2tp_recv_common"].available
+    assert not found["function pppol2tp_recv"].available
 
 
 def test_tracefs_may_lie_below_debugfs(kernel: Path) -> None:
@@ -176,9 +175,9 @@ def test_asking_a_tracer_that_is_not_there_is_1(
     assert "cannot be reached" in capsys.readouterr().err
 
 
-def test_a_descriptor_that_is_no_program_tells_of_no_missed_runs(tmp_path: Path) -> None:
+def test_a_descriptor_that_is_no_program_tells_of_no_runs(tmp_path: Path) -> None:
     with (tmp_path / "file").open("w") as file:
-        assert missed_runs(file.fileno()) is None
+        assert program_runs(file.fileno()) == (None, 0, 0)
 
 
 def test_what_is_missing_for_one_reason_stands_together() -> None:

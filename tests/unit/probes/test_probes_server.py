@@ -27,7 +27,18 @@ class MadeUp:
 
     def snapshot(self) -> Snapshot:
         self.taken += 1
-        return Snapshot(hooks=[], lost_events=0, losses={}, figures=[], time_ns=self.taken)
+        return Snapshot(
+            hooks=[],
+            lost_events=0,
+            losses={},
+            figures=[],
+            evicted_figures=0,
+            costs_measured=False,
+            time_ns=self.taken,
+        )
+
+    def measure_costs(self, on: bool) -> bool:
+        return on
 
     def close(self) -> None:
         self.closed = True

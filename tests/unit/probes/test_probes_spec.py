@@ -5,13 +5,17 @@ import re
 import pytest
 
 from probes.events import FIGURE, FIGURE_KEY, LOSS_MEANINGS, Loss, compiler_flags
-from probes.spec import BPF_FOLDER, KERNEL_STANDIN, RECEIVE, Hook, Style, offset_flags
+from probes.spec import BPF_FOLDER, FIGURES, KERNEL_STANDIN, Hook, Style, offset_flags
 
-SOURCE = RECEIVE.source_text()
+SOURCE = FIGURES.source_text()
 
 
-@pytest.mark.parametrize("hook", RECEIVE.hooks, ids=lambda hook: hook.name)
+@pytest.mark.parametrize("hook", FIGURES.hooks, ids=lambda hook: hook.name)
 def test_every_hook_has_a_program_for_each_style(hook: Hook) -> None:
+    if hook.tracepoint:
+        assert f"\nRAW_TRACEPOINT_PROBE({hook.function})\n" in SOURCE
+        assert hook.hides
+        return
     assert re.search(rf"^int {hook.kprobe_program}\(struct pt_regs", SOURCE, re.MULTILINE)
     macro = "KRETFUNC_PROBE" if hook.at_return else "KFUNC_PROBE"
     where = rf"MODULE_{macro}\({hook.module}, " if hook.module else rf"{macro}\("
@@ -20,21 +24,22 @@ def test_every_hook_has_a_program_for_each_style(hook: Hook) -> None:
 
 
 def test_the_ways_of_attaching_are_named_as_the_kernel_names_them() -> None:
-    entry, leave = RECEIVE.hooks[:2]
+    entry, leave = FIGURES.hooks[:2]
     assert [entry.how(style) for style in Style] == ["fentry", "kprobe"]
     assert [leave.how(style) for style in Style] == ["fexit", "kretprobe"]
 
 
 def test_a_program_of_the_return_is_not_one_of_the_entry() -> None:
-    entry, leave = RECEIVE.hooks[:2]
+    entry, leave = FIGURES.hooks[:2]
     name = "kretfunc__l2tp_core__l2tp_udp_encap_recv"
     assert leave.is_program(name, Style.FENTRY)
     assert not entry.is_program(name, Style.FENTRY)
 
 
 def test_every_offset_that_the_source_uses_is_asked_for() -> None:
-    used = set(re.findall(r"\bOFFSET_[A-Z_]+\b", re.sub(r"OFFSET_<.*", "", SOURCE)))
-    given = offset_flags(dict.fromkeys(RECEIVE.offsets, 0))
+    used = set(re.findall(r"\bOFFSET_[A-Z0-9_]+\b", re.sub(r"OFFSET_<.*", "", SOURCE)))
+    asked = [*FIGURES.offsets, *(m for _, members in FIGURES.module_offsets for m in members)]
+    given = offset_flags(dict.fromkeys(asked, 0))
     assert used == {flag.removeprefix("-D").partition("=")[0] for flag in given}
 
 
@@ -60,6 +65,6 @@ def test_the_key_has_no_padding_that_the_kernel_would_compare() -> None:
 
 
 def test_the_programs_include_only_what_the_stand_in_has() -> None:
-    for name in RECEIVE.sources:
+    for name in FIGURES.sources:
         for header in re.findall(r"#include <(.*?)>", (BPF_FOLDER / name).read_text()):
             assert (KERNEL_STANDIN / "include" / header).is_file()

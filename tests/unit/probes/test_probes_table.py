@@ -5,12 +5,20 @@ from pathlib import Path
 from probes.aggregate import figure_row
 from probes.events import FIGURE, FIGURE_KEY, LATENCY_SLOTS, Loss
 from probes.snapshot import HookState, Snapshot
-from probes.table import draw, netns_names
+from probes.table import cost, draw, draw_numbers, netns_names
+from probes.verdicts import Verdict
 
 SLOTS = [0] * 10 + [23] + [0] * (LATENCY_SLOTS - 11)
+ENDS = [0] * len(Verdict)
+ENDS[Verdict.DELIVERED], ENDS[Verdict.CONTROL], ENDS[Verdict.UNKNOWN_SESSION] = 23, 5, 1
 ROW = figure_row(
     FIGURE_KEY.pack(1, 4026532000, 7, 9, 2),
-    FIGURE.pack(0, 5, 23, 1, 0, 60, 900, 30, 77, 2, 23 * 1500, *SLOTS),
+    FIGURE.pack(
+        *(0, 5, 23, 1, 0, 60, 900, 30, 77, 2, 23 * 1500, 900, 5000),
+        *ENDS,
+        *SLOTS,
+        *[0] * LATENCY_SLOTS,
+    ),
 )
 
 
@@ -23,6 +31,8 @@ def hook(attached: bool, missed: int | None = 0) -> HookState:
         reason="" if attached else "it is not there",
         hides="" if attached else "all latencies",
         missed=missed,
+        run_count=0,
+        run_ns=0,
     )
 
 
@@ -34,17 +44,19 @@ def snapshot(*hooks: HookState, figures: bool = True, full: int = 0) -> Snapshot
         lost_events=full,
         losses=losses,
         figures=[ROW] if figures else [],
+        evicted_figures=0,
+        costs_measured=False,
         time_ns=1,
     )
 
 
 def test_a_row_stands_under_its_head() -> None:
-    head, row = draw(snapshot(hook(True)), {4026532000: "lab-lns"}).splitlines()
+    head, row, _ = draw(snapshot(hook(True)), {4026532000: "lab-lns"}).splitlines()
     cells = dict(zip(head.split(), row.split(), strict=True))
     assert cells["netns"] == "lab-lns"
     assert (cells["tunnel"], cells["session"]) == ("7", "9")
-    assert (cells["data"], cells["control"], cells["unknown"]) == ("24", "5", "1")
-    assert (cells["consumed"], cells["passed_up"]) == ("23", "6")
+    assert (cells["data"], cells["ctrl"], cells["unkn"]) == ("24", "5", "1")
+    assert (cells["sent"], cells["wait"], cells["drop"]) == ("0", "0", "0")
     assert 1.0 <= float(cells["p50_us"]) <= 2.0
     assert len(head) == len(row)
 
@@ -60,6 +72,7 @@ def test_nothing_seen_yet_is_said() -> None:
 def test_what_is_hidden_and_what_is_lost_stands_below() -> None:
     lines = draw(snapshot(hook(False), hook(True, missed=3), full=4), {}).splitlines()[2:]
     assert lines == [
+        "4026532000 7/9: 1 data of an unknown session, passed up (no L2TP counter knows)",
         "not attached: netif_rx: hides all latencies (it is not there)",
         "lost: 4 datagrams of a netns, tunnel and session for which the table had no room",
         "lost: 3 runs of netif_rx that the kernel skipped",
@@ -70,3 +83,31 @@ def test_namespaces_are_named_by_their_inode(tmp_path: Path) -> None:
     (tmp_path / "lab-lac").write_text("")
     assert netns_names(tmp_path) == {(tmp_path / "lab-lac").stat().st_ino: "lab-lac"}
     assert netns_names(tmp_path / "missing") == {}
+
+
+def test_a_narrow_terminal_has_room() -> None:
+    head, row, *_ = draw(snapshot(hook(True)), {4026532000: "lab-lns"}).splitlines()
+    assert len(head) == len(row) <= 80
+
+
+def test_what_the_probes_cost_is_said_by_packet() -> None:
+    hooks = [
+        {**hook(True), "name": "l2tp_udp_encap_recv", "run_count": 3, "run_ns": 900},
+        {**hook(True), "name": "l2tp_xmit_skb", "run_count": 1, "run_ns": 100},
+    ]
+    assert cost(hooks) == "probes: fentry; 250 ns a packet (kernel BPF statistics)"  # type: ignore
+    assert "no packet yet" in cost([hook(True)])
+
+
+def test_the_sequence_view_explains_what_it_shows() -> None:
+    row = {**ROW, "verdicts": {"out_of_sequence": 2}}
+    row["numbers"] = {
+        "rx_numbered": 5, "rx_last_ns": 6, "rx_next_ns": 7, "rx_gaps": 1, "rx_skipped": 2,
+        "rx_late": 0, "rx_depth": 0, "rx_resyncs": 1, "nr": 7, "queue": 0, "queue_max": 0,
+        "tx_numbered": 0, "tx_last_ns": 0,
+    }  # fmt: skip
+    text = draw_numbers({**snapshot(hook(True)), "figures": [row]}, {})  # type: ignore
+    assert "1 gaps that jumped 2 numbers" in text
+    assert "reordering is off" in text
+    assert "2 numbers never came" in text
+    assert "no session" in draw_numbers(snapshot(hook(True)), {})

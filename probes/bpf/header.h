@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/*
+ * What a received L2TP header says: RFC 2661 §3.1, and of RFC 3931 the ids.
+ */
+#define UDP_HEADER 8
+
+#define L2TP_T 0x8000
+#define L2TP_L 0x4000
+#define L2TP_S 0x0800
+#define L2TP_O 0x0200
+#define L2TP_VERSION 0x000f
+
+/* The most that a header of version 2 has before its offset; what the driver asks for at least. */
+#define HEADER_OCTETS 14
+
+/* Ids, numbers and the PPP frame's place, of the REST octets of version 2 header behind its length. */
+INLINE void note_version_2(struct in_hook *now, void *ids, u32 rest)
+{
+    u8 octets[10] = {}; /* tunnel id, session id; with S: Ns, Nr; with O: the offset's size */
+    u32 end = 4, offset = 0;
+
+    if (rest >= 10)
+        bpf_probe_read_kernel(octets, 10, ids);
+    else if (rest >= 8)
+        bpf_probe_read_kernel(octets, 8, ids);
+    else
+        bpf_probe_read_kernel(octets, 4, ids);
+    now->key.tunnel_id = octets[0] << 8 | octets[1];
+    now->key.session_id = octets[2] << 8 | octets[3];
+    if (now->flags & L2TP_S) {
+        now->ns = octets[4] << 8 | octets[5];
+        offset = octets[8] << 8 | octets[9];
+        end = 8;
+    } else {
+        offset = octets[4] << 8 | octets[5];
+    }
+    if (now->flags & L2TP_O)
+        end += 2 + offset;
+    now->header_end = end + (now->flags & L2TP_L ? 4 : 2);
+}
+
+/* Note what the AVAILABLE octets of L2TP header at HEADER say, of TOTAL in the datagram. */
+INLINE void note_header(struct in_hook *now, void *header, u32 available, u32 total)
+{
+    u32 ids = 2, need;
+    u8 flags[2] = {};
+
+    if (available >= 2)
+        bpf_probe_read_kernel(flags, 2, header);
+    now->flags = flags[0] << 8 | flags[1];
+    now->kind = now->flags & L2TP_T ? CONTROL : DATA;
+    if (now->flags & L2TP_L || (now->flags & L2TP_VERSION) == 3)
+        ids = 4; /* behind the Length field, or what is reserved in its place */
+    need = ids + 4;
+    if (total < need) {
+        now->header_read = 1; /* cut short, and nothing more to read: version stays 0 */
+        return;
+    }
+    if (available < need)
+        return;
+    now->header_read = 1;
+    now->key.version = now->flags & L2TP_VERSION;
+    if (now->key.version == 3) { /* RFC 3931 §3.2.1, §4.1.2: one id of 32 bits */
+        u32 id = __builtin_bswap32(READ_KERNEL(u32, header, 4));
+
+        if (now->kind == CONTROL)
+            now->key.tunnel_id = id;
+        else
+            now->key.session_id = id;
+    } else {
+        note_version_2(now, header + ids, available - ids);
+    }
+}
+
+/* skb->data is the UDP header here; the L2TP header may lie outside the linear part. */
+INLINE void note_datagram(struct in_hook *now, void *skb)
+{
+    void *data = READ_KERNEL(void *, skb, OFFSET_SK_BUFF_DATA);
+    u32 length = READ_KERNEL(u32, skb, OFFSET_SK_BUFF_LEN);
+    u32 linear = length - READ_KERNEL(u32, skb, OFFSET_SK_BUFF_DATA_LEN);
+
+    now->bytes = length > UDP_HEADER ? length - UDP_HEADER : 0;
+    linear = linear > UDP_HEADER ? linear - UDP_HEADER : 0;
+    note_header(now, data + UDP_HEADER, linear, now->bytes);
+}
+
+/*
+ * A second chance for a header that was not linear: the driver has pulled HEADER_OCTETS together
+ * before it did anything with the datagram. It moves skb->data, and never the transport header.
+ */
+INLINE void note_pulled_header(struct in_hook *now, void *skb)
+{
+    void *head = READ_KERNEL(void *, skb, OFFSET_SK_BUFF_HEAD);
+    u16 at = READ_KERNEL(u16, skb, OFFSET_SK_BUFF_TRANSPORT_HEADER);
+
+    note_header(now, head + at + UDP_HEADER, HEADER_OCTETS, now->bytes);
+}
+
+/*
+ * A frame of a PPP protocol from 0xc000 on (LCP, authentication) goes to pppd by its channel, and
+ * no ppp interface counts it (ppp_generic.c: ppp_input). The driver has pulled no more than
+ * HEADER_OCTETS together: the protocol may lie outside the linear part still.
+ */
+INLINE void note_ppp_protocol(struct in_hook *now, void *skb)
+{
+    u8 frame[4] = {};
+    void *data = READ_KERNEL(void *, skb, OFFSET_SK_BUFF_DATA);
+    u32 length = READ_KERNEL(u32, skb, OFFSET_SK_BUFF_LEN);
+    u32 linear = length - READ_KERNEL(u32, skb, OFFSET_SK_BUFF_DATA_LEN);
+    u16 protocol;
+
+    if (linear < 4) {
+        if (length >= 4) /* it is there, but not here */
+            count_loss(LOSS_PROTOCOL_UNREAD);
+        return;
+    }
+    bpf_probe_read_kernel(frame, 4, data);
+    protocol = frame[0] << 8 | frame[1];
+    if (protocol == 0xff03) /* address and control, which may be left out (RFC 1661 §6.6) */
+        protocol = frame[2] << 8 | frame[3];
+    now->ppp_control = protocol >= 0xc000;
+}

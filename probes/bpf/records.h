@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/*
+ * What is kept: for each session its figures, its ids and its numbers; for each
+ * CPU the packet in work; and the packets whose end is still to come.
+ */
+
+/* probes/events.py: FIGURE_KEY. Host byte order. */
+struct figure_key {
+    u64 netns_cookie; /* unlike the inode number, never used again */
+    u32 netns;        /* inode number */
+    u32 tunnel_id;    /* of this end: as in received headers */
+    u32 session_id;   /* 0 in control messages of the tunnel itself */
+    u32 version;      /* 2 or 3; 0 = the header is cut short */
+};
+
+enum kind { CONTROL, DATA };
+enum { CONSUMED, PASSED_UP };
+
+/*
+ * probes/events.py: FIGURE. Lengths are of UDP payload: the L2TP header and what follows.
+ * All are sums over the CPUs but last_seen_ns. Those of waiting packets go up and down.
+ */
+struct figure {
+    u64 packets[2][2]; /* received, [kind][consumed or passed up] */
+    u64 bytes[2][2];
+    u64 last_seen_ns; /* the largest of all CPUs counts, not the sum */
+    u64 ppp_control;  /* of the data consumed: frames that ppp_input keeps for pppd */
+    u64 latency_ns_total;
+    u64 tx_bytes; /* of what was handed to IP */
+    u64 tx_ns_total;
+    u64 verdicts[VERDICTS];
+    u64 latency_ns_log2[LATENCY_SLOTS]; /* slot n: 2^n <= latency < 2^(n+1); the last: and above */
+    u64 tx_ns_log2[LATENCY_SLOTS];
+};
+
+/* probes/events.py: SESSION. One for both directions, from whichever CPU; of tunnels, session 0. */
+struct session_note {
+    u64 object; /* struct l2tp_session; 0 = gone, or not known */
+    u64 registered_ns; /* 0 = before the probes came */
+    u64 ended_ns;      /* 0 = it lives */
+    u64 rx_numbered;
+    u64 rx_gaps;    /* how often numbers were jumped over */
+    u64 rx_skipped; /* how many */
+    u64 rx_late;    /* behind a higher number: reordered, or repeated */
+    u64 rx_resyncs; /* the driver took up the peer's number after a gap */
+    u64 tx_numbered;
+    u32 peer_tunnel_id;
+    u32 peer_session_id;
+    u32 uses; /* how often these ids were registered */
+    u32 rx_next; /* one above the highest number received */
+    u32 rx_last;
+    u32 rx_depth; /* the furthest that one came behind the highest */
+    u32 queue;    /* packets in the reorder queue, last and most */
+    u32 queue_max;
+    u32 nr; /* the driver's own next expected number */
+    u32 tx_last;
+    u16 local_port, peer_port;
+    u8 local_address[16], peer_address[16]; /* IPv4 as ::ffff:a.b.c.d */
+    u8 name[32];
+    u32 padding;
+};
+
+_Static_assert(sizeof(struct figure_key) == SIZEOF_FIGURE_KEY, "events.FIGURE_KEY differs");
+_Static_assert(sizeof(struct figure) == SIZEOF_FIGURE, "events.FIGURE differs");
+_Static_assert(sizeof(struct session_note) == SIZEOF_SESSION, "events.SESSION differs");
+_Static_assert(LOSSES == LOSS_COUNT, "events.Loss differs");
+
+/* How many entries the large tables have is the loader's to say: 1 is only for bcc. */
+BPF_TABLE("percpu_hash", struct figure_key, struct figure, figures, 1);
+BPF_TABLE("hash", struct figure_key, struct session_note, sessions, 1);
+
+/* L2TP versions of the tunnels that are known, by struct sock of their UDP socket. */
+BPF_TABLE("lru_hash", u64, u32, tunnel_versions, 1);
+
+/* Zeros to begin with: too large for the stack of a program. */
+BPF_PERCPU_ARRAY(nothing, struct figure, 1);
+BPF_PERCPU_ARRAY(no_session, struct session_note, 1);
+
+/* probes/events.py: SETTINGS, written once all hooks are tried. */
+struct settings {
+    u64 ppp_text, ppp_text_end;   /* where ppp_generic's code lies; 0 = not known */
+    u64 l2tp_text, l2tp_text_end; /* the same of l2tp_ppp */
+    u32 sees_ppp;   /* pppol2tp_recv is attached */
+    u32 sees_frees; /* kfree_skb is attached */
+};
+
+_Static_assert(sizeof(struct settings) == SIZEOF_SETTINGS, "events.SETTINGS differs");
+
+BPF_ARRAY(settings, struct settings, 1);
+
+/* The datagram that the hook is working on, on this CPU. */
+struct in_hook {
+    struct figure_key key;
+    u64 skb;
+    u64 sk;
+    u64 session;
+    u64 in_ppp; /* the frame that PPP is working on: this one, or one that had waited */
+    u64 entered_ns;
+    u64 latency_ns; /* 0 = no ppp interface has it (yet) */
+    u32 bytes;
+    u32 header_end; /* octets up to the PPP frame, the offset included */
+    u16 flags;
+    u16 ns;
+    u8 active;
+    u8 header_read;
+    u8 kind;
+    u8 ppp_control;
+    u8 reached_ppp;
+    u8 expired; /* the next packet freed has waited too long */
+    u8 verdict; /* as far as it is known: VERDICTS = not yet */
+    u8 cause;   /* what a tracepoint has said of this packet; VERDICTS = nothing */
+};
+
+BPF_PERCPU_ARRAY(in_hooks, struct in_hook, 1);
+
+/*
+ * Datagrams that the hook consumed and whose end is still to come. An entry ends with the
+ * packet's arrival at an interface or with its being freed, whatever frees it.
+ */
+struct waiting {
+    u64 entered_ns;
+    struct figure_key key;
+    u32 place;      /* a waiting verdict: where it is now */
+    u32 counted_as; /* where it was when it was counted */
+};
+
+BPF_TABLE("hash", u64, struct waiting, waiting, 1);
+
+INLINE struct in_hook *this_cpu(void)
+{
+    int zero = 0;
+
+    return in_hooks.lookup(&zero);
+}
+
+INLINE struct figure *figure_of(struct figure_key *key)
+{
+    struct figure *figure = figures.lookup(key);
+
+    if (!figure) {
+        int zero = 0;
+        struct figure *empty = nothing.lookup(&zero);
+
+        if (empty)
+            figures.update(key, empty);
+        figure = figures.lookup(key);
+    }
+    return figure;
+}
+
+/* floor(log2(value)), the last slot for everything above. */
+INLINE u32 log2_slot(u64 value)
+{
+    u32 slot = 0;
+
+#pragma unroll
+    for (int shift = 32; shift; shift >>= 1)
+        if (value >> shift) {
+            value >>= shift;
+            slot += shift;
+        }
+    return slot < LATENCY_SLOTS ? slot : LATENCY_SLOTS - 1;
+}
+
+INLINE void add_latency(struct figure *figure, u64 latency_ns)
+{
+    u32 slot = log2_slot(latency_ns);
+
+    figure->latency_ns_total += latency_ns;
+    if (slot < LATENCY_SLOTS) /* for the verifier */
+        figure->latency_ns_log2[slot] += 1;
+}
+
+INLINE void add_verdict(struct figure *figure, u32 verdict, u64 count)
+{
+    if (verdict < VERDICTS) /* for the verifier */
+        figure->verdicts[verdict] += count;
+}
