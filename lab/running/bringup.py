@@ -86,7 +86,7 @@ def _wait(live: Live, console: Console) -> None:
         wait_for(
             lambda: _tracer_answers(live),
             "an answer of the tracer",
-            deadline_s=_PATIENCE_S,
+            deadline_s=3 * _PATIENCE_S,  # it compiles first, where nothing of its is cached
             problem=lambda: why_ended(live.folder, "tracer", live.folder / "trace.log"),
         )
     with console.step("first ping through the tunnel"):
