@@ -7,7 +7,7 @@ RUN   := .venv/bin/python -m
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help lab test test-all lint check trace status shell down bench fuzz conformance clean doctor docs
+.PHONY: help lab test test-all lint check trace status shell down bench fuzz clean doctor docs
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -58,11 +58,9 @@ fuzz: .venv/.ready ## ten minutes of coverage-guided fuzzing; shorter: ARGS="--s
 		.venv/bin/python -m pip install --quiet --only-binary atheris --editable '.[fuzz]' || true
 	@$(RUN) tests.fuzz $(ARGS)
 
-conformance: .venv/.ready ## write docs/rfc2661.md from the tests' marks
-	@$(RUN) tests.conformance
-
-docs: .venv/.ready ## draw the documents that come from the code: docs/states.md
+docs: .venv/.ready ## draw the documents that come from the code: docs/states.md and docs/rfc2661.md
 	@$(RUN) l2tp.statedoc docs/states.md
+	@$(RUN) tests.conformance
 
 clean: ## remove what this checkout made for itself (the appliance's cache stays)
 	rm -rf .venv .fuzz build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -1,4 +1,4 @@
-"""Writes docs/rfc2661.md from the requirements and the tests' marks: ``make conformance``."""
+"""Writes docs/rfc2661.md from the requirements and the tests' marks: ``make docs``."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ _HEAD = """\
 # RFC 2661, requirement by requirement
 
 What the RFC asks for, in our words; where the code does it; which tests show it.
-`make conformance` makes this page from `tests/conformance/requirements.py` and from the tests'
+`make docs` makes this page from `tests/conformance/requirements.py` and from the tests'
 `rfc2661` markers. A test fails when the page is out of date, when a marker names no requirement, or
 when a place is no longer there. “Not shown” is what the code does and no test is marked for.
 """

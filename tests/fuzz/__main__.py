@@ -57,7 +57,7 @@ def _fuzz(target: str, seconds: int, *, keep: bool) -> int:
             file=sys.stderr,
         )
     elif keep:
-        code = _run(target, "-merge=1", str(corpus), str(found))
+        code = _run(target, "-set_cover_merge=1", str(corpus), str(found))
     return code
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 
 import atheris
@@ -11,5 +12,7 @@ with atheris.instrument_imports(include=["l2tp"]):
     from tests.fuzz.targets import TARGETS
 
 if __name__ == "__main__":
-    atheris.Setup([sys.argv[0], *sys.argv[2:]], TARGETS[sys.argv[1]])
+    # To merge, libFuzzer starts itself anew through a shell, with this as the program.
+    again = shlex.join([sys.executable, "-m", "tests.fuzz.instrumented", sys.argv[1]])
+    atheris.Setup([again, *sys.argv[2:]], TARGETS[sys.argv[1]])
     atheris.Fuzz()

@@ -10,7 +10,7 @@ IDS = [row.id for row in REQUIREMENTS]
 
 
 def test_the_page_is_up_to_date():
-    assert PAGE.read_text(encoding="utf-8") == make_page(), "run: make conformance"
+    assert PAGE.read_text(encoding="utf-8") == make_page(), "run: make docs"
 
 
 def test_every_marker_names_a_requirement():
