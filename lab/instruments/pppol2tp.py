@@ -10,6 +10,7 @@ import os
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 from lab.network.namespaces import FOLDER, in_netns
@@ -59,7 +60,7 @@ def parse(lines: Sequence[str]) -> list[ProcEntry]:
 
 
 def _entries(lines: Sequence[str], starts: Sequence[int]) -> Iterator[ProcEntry]:
-    for at, end in zip(starts, [*starts[1:], len(lines)], strict=True):
+    for at, end in pairwise((*starts, len(lines))):
         rest = lines[at + 1 : end]
         counts = next((found for line in rest if (found := _COUNTS.match(line))), None)
         tx, rx = (int(counts[1]), int(counts[2])) if counts else (0, 0)

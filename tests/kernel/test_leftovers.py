@@ -37,7 +37,7 @@ def test_a_tunnel_its_sockets_and_an_interface_are_named():
     assert f"interface ppp{unit.number} in the namespace of the tests" in left
     assert "udp socket 0100007F:076D" in text
     assert any(line.startswith("PPPoL2TP sockets: ") for line in left)
-    assert "open /dev/ppp: 1 holds on module ppp_generic" in left
+    assert any(line.startswith("open /dev/ppp: ") for line in left)
 
 
 def test_a_namespace_and_a_process_in_one_are_named():

@@ -69,6 +69,11 @@ def test_the_table_of_proc() -> None:
     assert parse(TABLE.splitlines()) == [TUNNEL_ENTRY, SESSION_ENTRY]
 
 
+@pytest.mark.parametrize("lines", [[], TABLE.splitlines()[:6]], ids=["no driver", "nothing yet"])
+def test_a_table_without_entries(lines: list[str]) -> None:
+    assert parse(lines) == []
+
+
 def test_a_session_without_a_unit_has_no_interface() -> None:
     (_, session) = parse(TABLE.replace("interface ppp0", "interface (null)").splitlines())
     assert session.interface is None
