@@ -30,7 +30,7 @@ CHECKS = (
 )
 
 #: What a topology must have for a check to be about it; all others are about every lab.
-_ONLY_FOR: Mapping[str, Callable[[Topology], bool]] = {
+ONLY_FOR: Mapping[str, Callable[[Topology], bool]] = {
     "ipsec": lambda topology: any(tunnel.ipsec for tunnel in topology.l2tp.tunnels),
 }
 
@@ -72,7 +72,7 @@ def run_checks(live: Live, names: Sequence[str], console: Console) -> list[Resul
     Those that are not about this lab are left out, unless no other was asked for.
     """
     results = []
-    fitting = [n for n in names if n not in _ONLY_FOR or _ONLY_FOR[n](live.topology)]
+    fitting = [n for n in names if n not in ONLY_FOR or ONLY_FOR[n](live.topology)]
     for name in fitting or names:
         scenario = cast(Scenario, importlib.import_module(f"lab.scenarios.{name}"))
         result = run_scenario(name, scenario, live)
