@@ -30,8 +30,6 @@ _CANNOT_RUN = 4
 #: How long the test that is running when we stop may take to come to its end.
 _PATIENCE_S = 30.0
 
-_PIPE_BYTES = 1 << 20
-
 #: Builds the command line of the far pytest, which reads the tests' node ids from its input.
 Command = Callable[[pytest.Config], list[str]]
 
@@ -69,17 +67,13 @@ class InPlace:
             ask_early(self.config)
 
     @pytest.hookimpl(tryfirst=True)
-    def pytest_runtestloop(self, session: pytest.Session) -> None:
-        """Start the far pytest, which runs beside the tests of this box."""
-        wanted = [one.nodeid for one in session.items if is_kernel_test(one)]
-        if wanted and not self.config.option.collectonly:
-            self.far = FarRun(self.command(self.config), wanted)
-
-    @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> bool | None:
         """Answer for a kernel test with the reports that came back for it."""
-        if not is_kernel_test(item) or self.far is None:
+        if not is_kernel_test(item):
             return None
+        if self.far is None:
+            wanted = [one.nodeid for one in item.session.items if is_kernel_test(one)]
+            self.far = FarRun(self.command(self.config), wanted)
         hooks = item.ihook
         hooks.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
         for report in self._reports(item):
@@ -165,8 +159,6 @@ class FarRun:
             stdin=tests,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            # Nobody reads while this box's own tests run, and the far side is not to wait for that.
-            pipesize=_PIPE_BYTES,
             text=True,
         )
 
