@@ -53,8 +53,8 @@ _CONNECTION = """\
       l2tp {{
         mode = transport
         esp_proposals = aes128gcm16
-        local_ts = dynamic[udp/{local_port}]
-        remote_ts = dynamic[udp/{remote_port}]
+        local_ts = dynamic[{local_traffic}]
+        remote_ts = dynamic[{remote_traffic}]
         start_action = {start}
         dpd_action = {dead}
         close_action = {start}
@@ -173,8 +173,8 @@ def _connection(tunnel: Tunnel, node: str, port: int) -> str:
         local_auth=_proof(tunnel, node, own=True),
         remote_auth=_proof(tunnel, peer, own=False),
         # A LAC's second tunnel to the same LNS has another port than the first.
-        local_port="%any" if calls else port,
-        remote_port=port if calls else "%any",
+        local_traffic="udp" if calls else f"udp/{port}",
+        remote_traffic=f"udp/{port}" if calls else "udp",
         start="trap" if calls else "none",
         dead="trap" if calls else "clear",
     )

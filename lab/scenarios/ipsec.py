@@ -204,7 +204,7 @@ def _established(live: Live, node: str) -> bool:
 def _cut(netns: str) -> Iterator[None]:
     table = "inet l2tp_lab_cut"
     chain = "chain cut { type filter hook forward priority 0; policy drop; }"
-    done = run_in(netns, ["nft", f"table {table} {{ {chain} }}"])
+    done = run_in(netns, ["nft", f"table {table} {{ {chain}; }}"])
     if done.returncode:
         raise CannotRun(f"nft: {done.stderr.strip()}")
     try:

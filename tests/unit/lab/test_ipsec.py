@@ -72,6 +72,9 @@ def test_the_lac_asks_and_the_lns_answers_from_anywhere() -> None:
     assert "start_action = trap" in lac
     assert "dpd_delay = 3s" in lac
     assert lns.count("remote_addrs = %any") == 2
+    # A port of any number is not written at all (swanctl.conf(5)).
+    assert lns.count("remote_ts = dynamic[udp]\n") == 2
+    assert lns.count("local_ts = dynamic[udp/1701]\n") == 2
     assert "start_action = none" in lns
     assert lns.count("mode = transport") == 2
     # Y29y… is base64 of the key that both ends have; the branch's end has none.
