@@ -18,6 +18,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from probes.spec import Style
+
 AF_PPPOX = 24
 PX_PROTO_OL2TP = 1
 SOL_PPPOL2TP = 273
@@ -38,6 +42,12 @@ STATS = (
     "tx_packets", "tx_bytes", "tx_errors",
     "rx_packets", "rx_bytes", "rx_seq_discards", "rx_oos_packets", "rx_errors",
 )  # fmt: skip
+
+# Each way of attaching in turn; the short tier takes the better one.
+STYLES = [
+    pytest.param(style, id=style.value, marks=[] if style is Style.FENTRY else pytest.mark.long)
+    for style in Style
+]
 
 _CLONE_NEWNET = 0x40000000
 _libc = ctypes.CDLL(None, use_errno=True)

@@ -66,10 +66,12 @@ def number(wire: Wire, *numbers: int) -> None:
         wire.right_udp.send(data_message(10, 1, lcp_echo(ns), ns))
 
 
+@pytest.mark.long
 def test_all_of_it_can_be_said_here(debugger):
     assert debugger.missing() == []
 
 
+@pytest.mark.long
 def test_only_the_tunnel_that_was_asked_for_speaks(debugger):
     def test():
         with Wire() as wire:
@@ -96,6 +98,7 @@ def test_only_the_session_that_was_asked_for_speaks(debugger):
     in_private_netns(test)
 
 
+@pytest.mark.long
 def test_sequence_numbers_are_told_with_what_was_dropped(debugger):
     def test():
         with Wire() as wire:
@@ -112,6 +115,7 @@ def test_sequence_numbers_are_told_with_what_was_dropped(debugger):
     in_private_netns(test)
 
 
+@pytest.mark.long
 def test_sessions_that_come_and_go_are_told(debugger):
     def test():
         with Wire() as wire, on(debugger, 10, 0, Category.CONTROL):
@@ -129,6 +133,7 @@ def test_sessions_that_come_and_go_are_told(debugger):
     in_private_netns(test)
 
 
+@pytest.mark.long
 def test_what_is_too_much_is_left_out_and_counted(debugger):
     def test():
         with Wire() as wire, on(debugger, 10, 1, Category.DATA):

@@ -49,7 +49,7 @@ class Follower:
         return losses
 
 
-@pytest.fixture(scope="module", params=list(Style), ids=lambda style: style.value)
+@pytest.fixture(scope="module", params=support.STYLES)
 def style(request: pytest.FixtureRequest) -> Style:
     chosen: Style = request.param
     if chosen is Style.FENTRY:
@@ -180,6 +180,7 @@ def test_a_duplicate_of_netem_is_a_copy_with_its_own_end(style: Style, pair: Any
     assert pair.right.namespace.interface(session.interface, "rx_packets") == 6
 
 
+@pytest.mark.long
 def test_an_address_that_is_used_again_is_another_journey(pair: Any) -> None:
     attach_units(pair)
     with Follower(Choice(netns=pair.left.namespace.inum)) as follower:
@@ -291,6 +292,7 @@ def test_a_bridged_frame_keeps_its_journey(style: Style, pair: Any) -> None:
     ]  # fmt: skip
 
 
+@pytest.mark.long
 def test_a_flood_loses_events_and_says_how_many(pair: Any) -> None:
     attach_units(pair)
     room = 16384
@@ -307,6 +309,7 @@ def test_a_flood_loses_events_and_says_how_many(pair: Any) -> None:
     assert told + lost <= 40 * len(WAY)
 
 
+@pytest.mark.long
 def test_nothing_is_left_behind(pair: Any) -> None:
     began = time.monotonic_ns()
     with Follower(Choice()) as follower:

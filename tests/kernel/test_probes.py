@@ -20,7 +20,7 @@ SO_ZEROCOPY = 60
 MSG_ZEROCOPY = 0x4000000
 
 
-@pytest.fixture(scope="module", params=list(Style), ids=lambda style: style.value)
+@pytest.fixture(scope="module", params=support.STYLES)
 def tracer(request: pytest.FixtureRequest) -> Iterator[Tracer]:
     modules.load_driver()
     try:
@@ -54,6 +54,7 @@ def send_out_of_line(pair: Any, session_id: int) -> int:
     return len(message)
 
 
+@pytest.mark.long
 def test_every_hook_is_attached(tracer: Tracer) -> None:
     assert [hook["name"] for hook in tracer.hooks() if not hook["attached"]] == []
 
@@ -108,6 +109,7 @@ def test_the_same_ids_in_two_namespaces_are_kept_apart(tracer: Tracer, pair: Any
     assert support.row_of(snapshot, pair.left, 9)["data_packets"] == 8
 
 
+@pytest.mark.long
 def test_data_for_an_unknown_session_is_passed_up(tracer: Tracer, pair: Any) -> None:
     length = pair.left.send_data(4711, support.PPP_IP + support.ip_packet())
     pair.settle()
@@ -117,6 +119,7 @@ def test_data_for_an_unknown_session_is_passed_up(tracer: Tracer, pair: Any) -> 
     assert row["data_bytes"] == length
 
 
+@pytest.mark.long
 def test_a_header_with_a_length_field_has_its_ids_two_octets_later(
     tracer: Tracer, pair: Any
 ) -> None:
@@ -127,6 +130,7 @@ def test_a_header_with_a_length_field_has_its_ids_two_octets_later(
     assert support.row_of(tracer.snapshot(), pair.right, 300)["data_packets"] == 1
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("octets", [0, 1, 2, 5])
 def test_a_header_that_is_cut_short_counts_without_ids(
     tracer: Tracer, pair: Any, octets: int
@@ -148,6 +152,7 @@ def test_a_header_that_is_cut_short_counts_without_ids(
     assert snapshot["losses"] == before["losses"]
 
 
+@pytest.mark.long
 def test_a_header_outside_the_linear_buffer_is_read(tracer: Tracer, pair: Any) -> None:
     attach_units(pair)
     before = tracer.snapshot()
@@ -161,6 +166,7 @@ def test_a_header_outside_the_linear_buffer_is_read(tracer: Tracer, pair: Any) -
     assert support.row_of(snapshot, pair.right, 4711)["data_passed_up"] == 1
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("ppp", [support.PPP_LCP, support.PPP_IP], ids=["lcp", "ip"])
 def test_frames_for_pppd_are_told_apart_whatever_the_header(
     tracer: Tracer, pair: Any, ppp: bytes
@@ -182,6 +188,7 @@ def test_frames_for_pppd_are_told_apart_whatever_the_header(
     assert row["ppp_control_packets"] == (4 if ppp == support.PPP_LCP else 0)
 
 
+@pytest.mark.long
 def test_a_protocol_that_the_driver_did_not_pull_together_is_counted_as_unread(
     tracer: Tracer, pair: Any
 ) -> None:
@@ -199,6 +206,7 @@ def test_a_protocol_that_the_driver_did_not_pull_together_is_counted_as_unread(
     assert snapshot["losses"]["protocol_unread"] == before + 1
 
 
+@pytest.mark.long
 def test_a_frame_that_waits_for_an_earlier_one_is_timed_from_its_arrival(
     tracer: Tracer, pair: Any
 ) -> None:
@@ -217,6 +225,7 @@ def test_a_frame_that_waits_for_an_earlier_one_is_timed_from_its_arrival(
     assert pair.right.namespace.interface(session.interface, "rx_packets") == 4
 
 
+@pytest.mark.long
 def test_a_frame_that_goes_nowhere_is_consumed_without_latency(tracer: Tracer, pair: Any) -> None:
     attach_units(pair)
     pair.right.sessions[0].option(support.SO_RECVSEQ, 1)
@@ -227,6 +236,7 @@ def test_a_frame_that_goes_nowhere_is_consumed_without_latency(tracer: Tracer, p
     assert pair.right.sessions[0].stats()["rx_errors"] == 1
 
 
+@pytest.mark.long
 def test_more_sessions_than_the_table_holds_are_counted_as_lost(pair: Any) -> None:
     tracer = Tracer(max_figures=3)
     try:
@@ -252,6 +262,7 @@ def without(*names: str) -> Program:
     )
 
 
+@pytest.mark.long
 def test_a_hook_that_is_missing_says_what_it_hides(pair: Any) -> None:
     tracer = Tracer(without("pppol2tp_recv", "netif_rx"))
     try:
@@ -274,6 +285,7 @@ def test_a_hook_that_is_missing_says_what_it_hides(pair: Any) -> None:
     assert support.row_of(snapshot, pair.right, 9)["data_packets"] == 1
 
 
+@pytest.mark.long
 def test_without_its_main_hook_there_is_no_tracer() -> None:
     with pytest.raises(CannotRunHereError, match="no hook") as caught:
         Tracer(without(*(hook.name for hook in FIGURES.hooks)))

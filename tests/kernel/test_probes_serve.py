@@ -45,7 +45,12 @@ class Served:
         return self.process.wait(DEADLINE_S)
 
 
-@pytest.fixture(params=[(), ("--style", "kprobe")], ids=["best", "kprobe"])
+@pytest.fixture(
+    params=[
+        pytest.param((), id="best"),
+        pytest.param(("--style", "kprobe"), id="kprobe", marks=pytest.mark.long),
+    ]
+)
 def served(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Served]:
     served = Served(tmp_path / "trace.sock", *request.param)
     served.await_ready()
@@ -62,6 +67,7 @@ def leftover_kprobes(pid: int) -> list[str]:
     return [line for line in events if f"bcc_{pid}" in line]
 
 
+@pytest.mark.long
 def test_answers_and_ends_cleanly_with_sigterm(served: Served) -> None:
     assert stat.S_IMODE(served.path.stat().st_mode) == 0o600
     with TraceClient(served.path, DEADLINE_S) as client:
@@ -83,6 +89,7 @@ def test_stop_returns_when_the_tracer_has_detached(served: Served) -> None:
         TraceClient(served.path).snapshot()
 
 
+@pytest.mark.long
 def test_a_killed_tracer_leaves_nothing_but_a_socket_that_the_next_replaces(
     served: Served,
 ) -> None:
@@ -109,6 +116,7 @@ def test_a_killed_tracer_leaves_nothing_but_a_socket_that_the_next_replaces(
         assert following.await_end() == 0
 
 
+@pytest.mark.long
 def test_features_says_yes_to_all_that_this_kernel_offers() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "probes", "features", "--json"],
@@ -128,6 +136,7 @@ def test_features_says_yes_to_all_that_this_kernel_offers() -> None:
         assert bool(feature["reason"]) == bool(feature["cure"]) == (not feature["available"])
 
 
+@pytest.mark.long
 def test_count_prints_one_object_a_turn() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "probes", "count", "--json", "--interval", "0.05", "--count", "2"],

@@ -196,8 +196,18 @@ ROWS: list[tuple[Callable[[Any], None], dict[Verdict, int]]] = [
 ]
 
 
+# These three show the heart: taken, dropped with its cause, and settled later.
+SHORT = (deliver, out_of_sequence, pppd_reads)
+
+
 @pytest.mark.parametrize(
-    ("make", "expected"), ROWS, ids=lambda value: getattr(value, "__name__", "")
+    ("make", "expected"),
+    [
+        pytest.param(
+            make, expected, id=make.__name__, marks=[] if make in SHORT else pytest.mark.long
+        )
+        for make, expected in ROWS
+    ],
 )
 def test_verdict(
     tracer: Tracer, pair: Any, make: Callable[[Any], None], expected: dict[Verdict, int]
@@ -206,6 +216,7 @@ def test_verdict(
     assert verdicts(tracer, pair) == {verdict.label: n for verdict, n in expected.items()}
 
 
+@pytest.mark.long
 def test_a_full_socket_drops_and_counts(tracer: Tracer, pair: Any) -> None:
     frame = support.PPP_IP + support.ip_packet(1400)
     while not pair.right.sessions[0].stats()["rx_errors"]:
@@ -234,6 +245,7 @@ def test_what_is_sent_is_counted_and_joined_with_the_other_end(tracer: Tracer, p
         assert sum(row["tx_ns_log2"]) == 23
 
 
+@pytest.mark.long
 def test_sending_on_a_socket_that_is_not_connected_fails(tracer: Tracer, pair: Any) -> None:
     pair.left.sessions[0].attach_unit("10.64.0.1/32", "10.64.0.2")
     # connect() to AF_UNSPEC undoes a connection; Python's socket has no words for it.
@@ -244,6 +256,7 @@ def test_sending_on_a_socket_that_is_not_connected_fails(tracer: Tracer, pair: A
     assert pair.left.sessions[0].stats()["tx_errors"] == 1
 
 
+@pytest.mark.long
 def test_numbers_are_followed(tracer: Tracer, pair: Any) -> None:
     with_unit(pair).option(support.SO_REORDERTO, 30_000)
     for ns in (0, 1, 4, 3, 5, 2):
@@ -255,6 +268,7 @@ def test_numbers_are_followed(tracer: Tracer, pair: Any) -> None:
     assert (numbers["queue"], numbers["queue_max"], numbers["nr"]) == (0, 3, 6)
 
 
+@pytest.mark.long
 def test_ids_that_are_given_again_begin_from_nothing(tracer: Tracer, pair: Any) -> None:
     deliver(pair)
     pair.settle()
