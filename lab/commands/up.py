@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from lab.console import Console
+
+if TYPE_CHECKING:
+    from lab.topology import Topology
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -13,6 +17,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--topology", metavar="NAME|FILE", default="default", help="what to build (a .yml file)"
     )
+    for what in ("tunnels", "sessions"):
+        parser.add_argument(
+            f"--{what}",
+            type=int,
+            metavar="N",
+            help=f"another count of {what}{' in each tunnel' if what == 'sessions' else ''}, "
+            "for a topology that counts them (scale)",
+        )
     parser.add_argument("--check", action="store_true", help="run the checks as well")
     parser.add_argument("--json", action="store_true", help="one JSON document, no picture")
     parser.add_argument("--output", metavar="FOLDER", help="leave the run's folder here")
@@ -20,9 +32,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def verify(args: argparse.Namespace) -> None:
     """Read and validate the topology. Raises UsageError with every error of the file."""
-    from lab.topology import load_topology
+    _load(args)
 
-    load_topology(args.topology, lab=args.lab)
+
+def _load(args: argparse.Namespace) -> Topology:
+    from lab.topology import Counts, load_topology
+
+    return load_topology(args.topology, lab=args.lab, counts=Counts(args.tunnels, args.sessions))
 
 
 def run(args: argparse.Namespace, console: Console) -> int:
@@ -33,10 +49,9 @@ def run(args: argparse.Namespace, console: Console) -> int:
     from lab.results.folder import write_run_folder
     from lab.running.bringup import bring_up, is_up
     from lab.running.live import Live
-    from lab.topology import load_topology
 
     with console.step(f"topology “{args.topology}” read and valid"):
-        topology = load_topology(args.topology, lab=args.lab)
+        topology = _load(args)
     if is_up(args.lab):
         live = Live.open(args.lab)
         console.say(f"lab “{args.lab}” is up already (l2tp-lab down removes it)")

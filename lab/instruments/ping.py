@@ -39,8 +39,11 @@ def ping(
     interface: str | None = None,
     size: int | None = None,
 ) -> PingResult:
-    """Ping from a namespace. ``size`` in bytes, IP header included, forbids fragmentation."""
-    version = ip_address(target).version
+    """Ping from a namespace. ``size`` in bytes, IP header included, forbids fragmentation.
+
+    ``target`` may be a link-local address where there is an ``interface``.
+    """
+    version = ip_address(target.partition("%")[0]).version
     options = ["-n", f"-{version}", "-c", str(count), "-i", "0.2", "-W", f"{scaled(2):.0f}"]
     if interface:
         options += ["-I", interface]

@@ -6,15 +6,20 @@ from a topology and what the daemons' ``status`` says now.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import ip_interface
-from typing import Any
+from typing import Any, TypeVar
 
 from lab.topology import Call, End, Impairment, Link, Topology, Tunnel
 
 Status = Mapping[str, Any]
 """A daemon's answer to ``status``."""
+
+PIPES_DRAWN, STRANDS_DRAWN = 8, 8
+"""So many tunnels and sessions are drawn; of more, some, and how many there are. The tables below
+the picture have them all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,16 +81,19 @@ class Pipe:
     lac_tunnel_id: str
     lns_tunnel_id: str
     strands: tuple[Strand, ...]
+    more: str = ""
+    """What stands for the sessions that are not drawn one by one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """All that a picture shows."""
+    """All that a picture shows; ``more`` stands for tunnels that are not drawn one by one."""
 
     title: str
     boxes: tuple[Box, ...]
     wires: tuple[Wire, ...]
     pipes: tuple[Pipe, ...]
+    more: str = ""
 
     def box(self, name: str) -> Box:
         """Give the box of a node."""
@@ -100,12 +108,59 @@ def make_scene(topology: Topology, live: Mapping[str, Status] | None = None) -> 
     """Lay out a topology; ``live`` maps a node's name to its daemon's status."""
     boxes = _boxes(topology)
     columns = {box.name: box.column for box in boxes}
+    pipes = [_pipe(topology, tunnel, live or {}) for tunnel in topology.l2tp.tunnels]
+    drawn = drawn_pipes(pipes)
     return Scene(
         title=f"{topology.name}: {topology.about}" if topology.about else topology.name,
         boxes=boxes,
         wires=tuple(_wire(link, columns) for link in topology.links),
-        pipes=tuple(_pipe(topology, tunnel, live or {}) for tunnel in topology.l2tp.tunnels),
+        pipes=tuple(drawn),
+        more=more_text("tunnel", [pipe.state for pipe in pipes if pipe.name not in names(drawn)]),
     )
+
+
+def names(pipes: Sequence[Pipe]) -> set[str]:
+    """Give the names of tunnels."""
+    return {pipe.name for pipe in pipes}
+
+
+def drawn_pipes(pipes: Sequence[Pipe]) -> list[Pipe]:
+    """Choose what is drawn of many tunnels and sessions: first of all what is not established."""
+    chosen = _foremost(pipes, PIPES_DRAWN)
+    strands = sum(len(pipe.strands) for pipe in pipes)
+    if strands <= STRANDS_DRAWN:
+        return chosen
+    return [_shortened(pipe, max(1, STRANDS_DRAWN // len(pipes))) for pipe in chosen]
+
+
+def _shortened(pipe: Pipe, most: int) -> Pipe:
+    drawn = _foremost(pipe.strands, most)
+    rest = [strand.state for strand in pipe.strands if strand not in drawn]
+    return replace(pipe, strands=tuple(drawn), more=more_text("session", rest))
+
+
+Stateful = TypeVar("Stateful", Pipe, Strand)
+
+
+def _foremost(things: Sequence[Stateful], most: int) -> list[Stateful]:
+    if len(things) <= most:
+        return list(things)
+    chosen = sorted(things, key=lambda thing: thing.state in ("", "established"))[:most]
+    return [thing for thing in things if thing in chosen]
+
+
+def more_text(what: str, states: Sequence[str]) -> str:
+    """Say how many are not drawn, and how they are: ``… and 6 more sessions, established``."""
+    if not states:
+        return ""
+    counted = Counter(state for state in states if state)
+    how = (
+        next(iter(counted))
+        if len(counted) == 1
+        else ", ".join(f"{number} {state}" for state, number in counted.items())
+    )
+    plural = "" if len(states) == 1 else "s"
+    return f"… and {len(states)} more {what}{plural}{f', {how}' if how else ''}"
 
 
 def _boxes(topology: Topology) -> tuple[Box, ...]:

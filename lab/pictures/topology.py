@@ -97,7 +97,7 @@ class _Drawing:
         for wire in self.scene.wires:
             self._draw_wire(wire)
         self._draw_pipes()
-        return self.canvas.lines()
+        return [*self.canvas.lines(), *([self.scene.more] if self.scene.more else [])]
 
     def _draw_box(self, box: Box) -> None:
         left, right, y = self.left_of(box), self.right_of(box), self.middle_of(box)
@@ -170,6 +170,9 @@ class _Drawing:
             for line in _filled(strand_parts(strand), end - x - 1):
                 y += 1
                 self.canvas.text(x, y, line)
+        if pipe.more:
+            y += 1
+            self.canvas.text(x, y, pipe.more)
         return y
 
 
@@ -255,3 +258,7 @@ def _listing(scene: Scene, width: int) -> Iterator[str]:
         yield f"  {pipe.lac_address} ↔ {pipe.lns_address}, UDP port {pipe.port}"[:width]
         for strand in pipe.strands:
             yield from (f"  {line}" for line in _filled(strand_parts(strand), width - 2))
+        if pipe.more:
+            yield f"  {pipe.more}"
+    if scene.more:
+        yield from ("", scene.more)

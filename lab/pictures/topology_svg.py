@@ -88,8 +88,12 @@ class _Drawing:
         pipes = sorted(self.scene.pipes, key=lambda pipe: -self.scene.box(pipe.lac).row)
         for number, pipe in enumerate(pipes):
             lines = [line for strand in pipe.strands for line in _strand_lines(strand)]
+            lines += [pipe.more] if pipe.more else []
             body += self._pipe(pipe, PIPE_COLOURS[number % len(PIPE_COLOURS)], y, lines)
             y += 34 + LINE * len(lines)
+        if self.scene.more:
+            body.append(f'<text class="strand" x="{self.left}" y="{y}">{self.scene.more}</text>')
+            y += 34
         for wire in self.scene.wires:
             body += self._wire(wire)
         for box in self.scene.boxes:

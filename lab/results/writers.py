@@ -8,9 +8,12 @@ import textwrap
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 
-from lab.results import Outcome, Result, count, exit_code
+from lab.results import Observation, Outcome, Result, count, exit_code
 
 WIDTH = 79
+
+MOST_SHOWN = 32
+"""Of so many observations of one check the terminal shows all."""
 
 MARKS = {Outcome.PASS: "✓", Outcome.FAIL: "✗", Outcome.CANNOT_RUN: "–", Outcome.LOST: "!"}
 ASCII_MARKS = {Outcome.PASS: "+", Outcome.FAIL: "x", Outcome.CANNOT_RUN: "-", Outcome.LOST: "!"}
@@ -34,12 +37,24 @@ def _text_lines(result: Result, marks: Mapping[Outcome, str]) -> Iterator[str]:
         head += f": {result.outcome.value}"
     yield f"{head:<{WIDTH - 10}}{result.duration_s:8.2f} s"
     yield from _wrap(result.question, "  ", "  ")
-    for observation in result.observations:
+    shown = _shown(result)
+    for observation in shown:
         mark = marks[Outcome.PASS if observation.holds else Outcome.FAIL]
         yield from _wrap(observation.asserts, f"    {mark} ", "      ")
         yield from _wrap(observation.seen, "      ", "      ")
+    if hidden := len(result.observations) - len(shown):
+        yield f"    {marks[Outcome.PASS]} … and {hidden} more that hold; --json has them all"
     if result.reason:
         yield from _wrap(result.reason, "  → " if marks is MARKS else "  > ", "    ")
+
+
+def _shown(result: Result) -> list[Observation]:
+    """Give all observations, or of many those that do not hold and the first ones that do."""
+    wrong = [one for one in result.observations if not one.holds]
+    if len(result.observations) <= MOST_SHOWN:
+        return list(result.observations)
+    holding = [one for one in result.observations if one.holds][: MOST_SHOWN // 2]
+    return [*holding, *wrong]
 
 
 def _wrap(words: str, first: str, rest: str) -> list[str]:

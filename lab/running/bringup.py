@@ -103,8 +103,9 @@ def _tracer_answers(live: Live) -> bool:
 
 def _first_ping(live: Live, sessions: list[SessionEnds]) -> None:
     for ends in sessions:
-        for target in live.targets(ends.call):
-            answer = ping(live.netns(ends.tunnel.lac), target, count=1)
+        for target in live.targets(ends):
+            interface = ends.lac["ppp"]["interface"]
+            answer = ping(live.netns(ends.tunnel.lac), target, count=1, interface=interface)
             if not answer.received:
                 raise LabError(
                     f"{ends.tunnel.lac} got no answer from {target} through session "

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from lab.network.plan import File, Folder, Process
 from lab.running.toml_text import Value, toml_text
-from lab.topology import Call, LnsService, Node, Topology, Tunnel, netns_name
+from lab.topology import Call, LnsService, Node, Topology, Tunnel, User, netns_name
 
 ROLES = ("lac", "lns")
 """The kinds of nodes that run a daemon of ours."""
@@ -138,7 +138,7 @@ def lns_configuration(topology: Topology, node: str) -> dict[str, Value]:
     tunnels = topology.tunnels_of(node)
     ppp = _ppp(topology)
     addresses = dict.fromkeys(tunnel.lns_address for tunnel in tunnels)
-    ppp.update({"local_ipv4": service.address, "pool": service.pool})
+    ppp.update({"local_ipv4": service.address, "pool": service.pool, **_limits(topology)})
     known = list(dict.fromkeys(call.user for tunnel in tunnels for call in tunnel.calls))
     users = [topology.user(name) for name in known]
     return {
@@ -147,14 +147,22 @@ def lns_configuration(topology: Topology, node: str) -> dict[str, Value]:
         "listen": [{"address": address, "port": topology.l2tp.port} for address in addresses],
         "ppp": ppp,
         "protocol": _protocol(topology, node),
-        "user": [
-            {
-                "name": user.name,
-                "routes": [user.framed_ipv6_prefix] if user.framed_ipv6_prefix else [],
-            }
-            for user in users
-        ],
+        "user": [_caller(user) for user in users],
     }
+
+
+def _caller(user: User) -> dict[str, Value]:
+    table: dict[str, Value] = {"name": user.name}
+    if user.ipv4_address:
+        table["ipv4"] = user.ipv4_address
+    if user.framed_ipv6_prefix:
+        advertised = user.has_advertised_prefix
+        table |= (
+            {"ipv6_prefix": user.framed_ipv6_prefix}
+            if advertised
+            else {"routes": [user.framed_ipv6_prefix]}
+        )
+    return table
 
 
 def _service(topology: Topology, node: str) -> LnsService:
@@ -168,7 +176,25 @@ def _protocol(topology: Topology, node: str) -> dict[str, Value]:
 
 def _ppp(topology: Topology) -> dict[str, Value]:
     ppp = topology.l2tp.ppp
-    return {"mtu": ppp.mtu, "mru": ppp.mtu, "authentication": ppp.auth}
+    return {
+        "mtu": ppp.mtu,
+        "mru": ppp.mru,
+        "authentication": ppp.auth,
+        "ipv4": ppp.ipv4,
+        "ipv6": ppp.ipv6,
+        "echo_interval_s": ppp.echo_interval_s,
+        "echo_failures": ppp.echo_failures,
+    }
+
+
+def _limits(topology: Topology) -> dict[str, Value]:
+    """Say what an LNS alone has a word in: how long a session may be, and whom to ask for names."""
+    ppp = topology.l2tp.ppp
+    return {
+        "dns": list(ppp.dns),
+        "idle_timeout_s": ppp.idle_timeout_s,
+        "session_timeout_s": ppp.session_timeout_s,
+    }
 
 
 def secrets(topology: Topology, node: str) -> dict[str, Value]:

@@ -14,6 +14,9 @@ from lab.waiting import wait_for
 #: How long daemons, sessions and their ends may take, in seconds on an ordinary box.
 _PATIENCE_S = 20.0
 
+#: And what each session adds: two pppds that start on a box that may have one processor.
+_PATIENCE_A_SESSION_S = 1.0
+
 
 def dial_missing(live: Live) -> None:
     """Place every call of the topology that is not there."""
@@ -68,7 +71,12 @@ def wait_for_sessions(live: Live) -> list[SessionEnds]:
         causes = (cause for node in live.daemons for cause in _closed(live, node))
         return "; ".join(causes)
 
-    return wait_for(look, f"PPP on {wanted} session(s)", deadline_s=_PATIENCE_S, problem=problem)
+    return wait_for(
+        look,
+        f"PPP on {wanted} session(s)",
+        deadline_s=_PATIENCE_S + wanted * _PATIENCE_A_SESSION_S,
+        problem=problem,
+    )
 
 
 def _is_ready(ends: SessionEnds) -> bool:

@@ -13,6 +13,7 @@ from l2tp.control import ControlClient
 from lab.errors import LabError
 from lab.network.plan import runtime_folder
 from lab.topology import Call, Topology, Tunnel, from_json, netns_name
+from lab.topology.paths import way_of
 from probes.client import TraceClient
 
 
@@ -80,7 +81,14 @@ class Live:
             for ends in _pairs(tunnel, status[tunnel.lac], status[tunnel.lns])
         ]
 
-    def targets(self, call: Call) -> Iterator[str]:
+    def targets(self, ends: SessionEnds) -> list[str]:
+        """Name what a session can be tried with: hosts that its call's routes lead to.
+
+        A call without such routes has its peer's end of PPP.
+        """
+        return list(self.hosts(ends.call)) or _peers(ends.lac["ppp"])
+
+    def hosts(self, call: Call) -> Iterator[str]:
         """Name the addresses of hosts that a call's routes lead to."""
         networks = [ip_network(route) for route in call.routes]
         hosts = {node.name for node in self.topology.nodes if node.kind == "host"}
@@ -91,6 +99,10 @@ class Live:
                     if any(ip_address(address) in network for network in networks):
                         yield address
 
+    def link_of(self, tunnel: Tunnel) -> str:
+        """Name the interface by which a tunnel leaves its LAC."""
+        return way_of(self.topology, tunnel)[0].end_of(tunnel.lac).interface
+
     def node_of(self, address: str) -> str:
         """Name the node that owns an underlay address. KeyError when none does."""
         for link in self.topology.links:
@@ -98,6 +110,10 @@ class Live:
                 if address in (text.partition("/")[0] for text in end.addresses):
                     return end.node
         raise KeyError(address)
+
+
+def _peers(ppp: dict[str, Any]) -> list[str]:
+    return [text for text in (ppp["peer_ipv4"], ppp["peer_ipv6"]) if text][:1]
 
 
 def _pairs(

@@ -75,7 +75,7 @@ def _observer(live: Live, tunnel: Tunnel) -> str:
 
 
 def _encrypted(live: Live, ends: SessionEnds) -> Iterator[Finding]:
-    targets = list(live.targets(ends.call))
+    targets = live.targets(ends)
     router = _observer(live, ends.tunnel)
     with capture(live.netns(router)) as captured:
         for target in targets:
@@ -119,7 +119,7 @@ def _remaining_mtu(live: Live, ends: SessionEnds) -> Iterator[Finding]:
     """Widen the interface for a moment, and see where its packets begin to leave in fragments."""
     netns = live.netns(ends.tunnel.lac)
     interface = str(ends.lac["ppp"]["interface"])
-    targets = [target for target in live.targets(ends.call) if ":" not in target]
+    targets = [target for target in live.targets(ends) if ":" not in target]
     if not targets:
         return
     room = _room(live, ends.tunnel)

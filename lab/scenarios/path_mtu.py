@@ -9,6 +9,7 @@ from lab.instruments.kernelview import run_in
 from lab.instruments.ping import ping
 from lab.running.live import Live, SessionEnds
 from lab.scenarios.finding import Finding
+from lab.scenarios.sample import sample
 
 QUESTION = "Does the session carry its full MTU with DF, and refuse one byte more?"
 
@@ -16,8 +17,8 @@ QUESTION = "Does the session carry its full MTU with DF, and refuse one byte mor
 def run(live: Live) -> Iterator[Finding]:
     """Ping with DF at the MTU and one byte above it, from both sides of the session."""
     mtu = live.topology.l2tp.ppp.mtu
-    for ends in live.sessions():
-        for target in live.targets(ends.call):
+    for ends in sample(live.sessions()):
+        for target in live.targets(ends):
             yield from _from_lac(live, ends, target, mtu)
         yield from _from_host(live, ends, mtu)
 
@@ -42,7 +43,7 @@ def _from_lac(live: Live, ends: SessionEnds, target: str, mtu: int) -> Iterator[
 
 def _from_host(live: Live, ends: SessionEnds, mtu: int) -> Iterator[Finding]:
     address = ends.lac["ppp"]["local_ipv4"]
-    targets = [text for text in live.targets(ends.call) if ip_address(text).version == 4]
+    targets = [text for text in live.hosts(ends.call) if ip_address(text).version == 4]
     if not targets:
         return
     host = live.netns(live.node_of(targets[0]))

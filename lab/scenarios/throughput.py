@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from ipaddress import ip_address
 
+from lab.errors import CannotRun
 from lab.instruments.iperf import iperf_tcp
 from lab.instruments.kernelview import interfaces
 from lab.running.live import Live, SessionEnds
@@ -22,9 +23,8 @@ def run(live: Live) -> Iterator[Finding]:
 
 
 def _through(live: Live, ends: SessionEnds) -> Iterator[Finding]:
-    target = next(text for text in live.targets(ends.call) if ip_address(text).version == 4)
     lac, lns = live.netns(ends.tunnel.lac), live.netns(ends.tunnel.lns)
-    host = live.netns(live.node_of(target))
+    target, host = _far_end(live, ends)
     before = _tx_bytes(lac, ends)
     tunnel = iperf_tcp(lac, host, target, seconds=_SECONDS)
     grown = _tx_bytes(lac, ends) - before
@@ -42,6 +42,20 @@ def _through(live: Live, ends: SessionEnds) -> Iterator[Finding]:
         f"{grown} bytes sent on {ends.lac['ppp']['interface']}, "
         f"{tunnel.received_bytes} of payload received",
     )
+
+
+def _far_end(live: Live, ends: SessionEnds) -> tuple[str, str]:
+    """Choose where TCP goes to and whose namespace that is: a host, or the LNS's end of PPP."""
+    hosts = sorted(live.hosts(ends.call), key=lambda text: ip_address(text).version)
+    if hosts:
+        return hosts[0], live.netns(live.node_of(hosts[0]))
+    peer = ends.lac["ppp"]["peer_ipv4"]
+    if peer is None:
+        raise CannotRun(
+            f"{ends.call.user}'s call leads to no host, and link-local addresses are not tried; "
+            "give it a route in the topology: l2tp.tunnels[].calls[].routes"
+        )
+    return peer, live.netns(ends.tunnel.lns)
 
 
 def _tx_bytes(netns: str, ends: SessionEnds) -> int:

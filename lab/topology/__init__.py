@@ -25,7 +25,7 @@ TOPOLOGIES = Path(__file__).parent.parent / "topologies"
 
 LAB_PATTERN = re.compile(r"[a-z][a-z0-9-]{0,31}")
 
-JSON_FORMAT = 2
+JSON_FORMAT = 3
 """Raised whenever the JSON form changes in a way that an older reader would misread."""
 
 
@@ -95,20 +95,41 @@ class Link:
 
 @dataclass(frozen=True)
 class User:
-    """A PPP user: what CHAP checks, and the IPv6 prefix that the LNS routes to the session."""
+    """A PPP user: what CHAP checks, its own IPv4 address, and the IPv6 prefix that the LNS routes
+    to the session.
+
+    Of that prefix the LAC holds ``ipv6_address``; without one the prefix is advertised (radvd).
+    """
 
     name: str
     password: str
     framed_ipv6_prefix: str | None = None
     ipv6_address: str | None = None
+    ipv4_address: str | None = None
+
+    @property
+    def has_advertised_prefix(self) -> bool:
+        """Tell whether the LAC forms its address from a router advertisement (RFC 4862)."""
+        return self.framed_ipv6_prefix is not None and self.ipv6_address is None
 
 
 @dataclass(frozen=True)
 class Ppp:
-    """PPP on every session: MTU and MRU in bytes, the authentication that the LNS asks for."""
+    """PPP on every session: MTU and MRU in bytes, the authentication that the LNS asks for.
+
+    A time of 0 s is none. ``dns`` are the name servers that the LNS names.
+    """
 
     mtu: int
     auth: str
+    mru: int
+    ipv4: bool = True
+    ipv6: bool = True
+    dns: tuple[str, ...] = ()
+    idle_timeout_s: int = 0
+    session_timeout_s: int = 0
+    echo_interval_s: int = 30
+    echo_failures: int = 4
 
 
 @dataclass(frozen=True)
@@ -236,7 +257,20 @@ def check_lab_name(lab: str) -> None:
         )
 
 
-def load_topology(name: str | Path = "default", *, lab: str = "lab") -> Topology:
+@dataclass(frozen=True)
+class Counts:
+    """How many tunnels, and sessions in each, instead of what a topology's ``count`` says."""
+
+    tunnels: int | None = None
+    sessions: int | None = None
+
+
+AS_WRITTEN = Counts()
+
+
+def load_topology(
+    name: str | Path = "default", *, lab: str = "lab", counts: Counts = AS_WRITTEN
+) -> Topology:
     """Read and validate a YAML topology; ``name`` is a path or a shipped topology's name.
 
     ``lab`` is checked too, since namespace names are made of it. Raises UsageError that lists
@@ -244,13 +278,14 @@ def load_topology(name: str | Path = "default", *, lab: str = "lab") -> Topology
     """
     check_lab_name(lab)
     path = topology_path(str(name))
-    return _sealed(path) or _validated(path)
+    sealed = _sealed(path) if counts == AS_WRITTEN else None
+    return sealed or _validated(path, counts)
 
 
-def _validated(path: Path) -> Topology:
+def _validated(path: Path, counts: Counts = AS_WRITTEN) -> Topology:
     from lab.topology.check import check_topology
 
-    return check_topology(path)
+    return check_topology(path, counts=counts)
 
 
 def sealed_text(path: Path) -> str:
@@ -315,7 +350,7 @@ def _end(data: dict[str, Any]) -> End:
 def _l2tp(data: dict[str, Any]) -> L2tp:
     return L2tp(
         port=data["port"],
-        ppp=Ppp(**data["ppp"]),
+        ppp=Ppp(**{**data["ppp"], "dns": tuple(data["ppp"]["dns"])}),
         users=tuple(User(**user) for user in data["users"]),
         lns=tuple(LnsService(**lns) for lns in data["lns"]),
         tunnels=tuple(_tunnel(tunnel) for tunnel in data["tunnels"]),

@@ -10,7 +10,9 @@ from pathlib import Path
 
 from lab.errors import UsageError
 from lab.topology import (
+    AS_WRITTEN,
     Call,
+    Counts,
     End,
     Impairment,
     Ipsec,
@@ -24,24 +26,30 @@ from lab.topology import (
     Tunnel,
     User,
 )
+from lab.topology.counting import Callers, all_users, tunnel_names, with_counts
 from lab.topology.draft import Draft, make_draft
 from lab.topology.lines import read_document
 from lab.topology.paths import find_path
 from lab.topology.rules import RULES
 from lab.topology.rules.ways import FORWARDING_KINDS
-from lab.topology.shape import LinkShape, TunnelShape
+from lab.topology.shape import LinkShape, PppShape, TunnelShape
 
 
 class TopologyError(UsageError):
     """The topology file is wrong; the text lists every error, a line each."""
 
 
-def check_topology(path: Path, *, shown_as: str | None = None) -> Topology:
+def check_topology(
+    path: Path, *, shown_as: str | None = None, counts: Counts = AS_WRITTEN
+) -> Topology:
     """Read, validate and normalise the file ``path``; TopologyError lists what is wrong.
 
-    ``shown_as`` is the file's name in messages, the path itself by default.
+    ``shown_as`` is the file's name in messages, the path itself by default. ``counts`` stand in
+    for the file's own; UsageError when it has none.
     """
-    draft = make_draft(read_document(path.read_text(encoding="utf-8")))
+    document = read_document(path.read_text(encoding="utf-8"))
+    with_counts(document.data, counts)
+    draft = make_draft(document)
     for rule in RULES:
         for place, message in rule(draft):
             draft.complain(place, message)
@@ -55,6 +63,7 @@ def _normalise(draft: Draft) -> Topology:
     if draft.top is None or draft.l2tp is None or draft.ppp is None:
         raise TopologyError("the topology was not understood")  # unreachable without complaints
     interfaces = _interfaces(list(draft.links.values()))
+    callers = Callers(draft.tunnels.values())
     return Topology(
         name=draft.top.name,
         about=draft.top.about,
@@ -74,20 +83,30 @@ def _normalise(draft: Draft) -> Topology:
         links=tuple(_link(link, interfaces[i]) for i, link in draft.links.items()),
         l2tp=L2tp(
             port=draft.l2tp.port,
-            ppp=Ppp(draft.ppp.mtu, draft.ppp.auth),
+            ppp=_ppp(draft.ppp),
             users=tuple(
                 User(
                     user.name,
                     user.password,
                     user.ipv6.prefix if user.ipv6 else None,
                     user.ipv6.address if user.ipv6 else None,
+                    user.ipv4,
                 )
-                for user in draft.users.values()
+                for user in all_users(draft.users.values(), list(draft.tunnels.values()))
             ),
             lns=tuple(LnsService(s.node, s.pool, s.address) for s in draft.lns.values()),
-            tunnels=tuple(_tunnel(tunnel, draft) for tunnel in draft.tunnels.values()),
+            tunnels=tuple(
+                _tunnel(tunnel, name, draft, callers)
+                for tunnel in draft.tunnels.values()
+                for name in tunnel_names(tunnel)
+            ),
         ),
     )
+
+
+def _ppp(ppp: PppShape) -> Ppp:
+    fields = ppp.model_dump()
+    return Ppp(**{**fields, "mru": ppp.mru or ppp.mtu, "dns": tuple(ppp.dns)})
 
 
 def _interfaces(links: list[LinkShape]) -> list[dict[str, str]]:
@@ -145,17 +164,19 @@ def _with_length(address: str, prefixes: list[str]) -> str:
     raise TopologyError(f"{address} is in none of {prefixes}")  # a rule has excluded this
 
 
-def _tunnel(tunnel: TunnelShape, draft: Draft) -> Tunnel:
+def _tunnel(tunnel: TunnelShape, name: str, draft: Draft, callers: Callers) -> Tunnel:
     path = find_path(list(draft.links.values()), tunnel.from_, tunnel.to)
     version = 6 if tunnel.over == "ipv6" else 4
     return Tunnel(
-        name=tunnel.name or f"{tunnel.from_}-{tunnel.to}",
+        name=name,
         lac=tunnel.from_,
         lns=tunnel.to,
         lac_address=_first(path[0].addresses[tunnel.from_], version),
         lns_address=_first(path[-1].addresses[tunnel.to], version),
         secret=tunnel.secret,
-        calls=tuple(Call(call.user, tuple(call.routes)) for call in tunnel.calls),
+        calls=tuple(
+            Call(user, tuple(call.routes)) for call in tunnel.calls for user in callers.of(call)
+        ),
         ipsec=Ipsec(tunnel.ipsec.psk, tunnel.ipsec.dead_peer_s) if tunnel.ipsec else None,
     )
 

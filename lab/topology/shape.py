@@ -91,10 +91,10 @@ class LinkShape(Shape):
 
 
 class UserIpv6Shape(Shape):
-    """A user's own prefix, and the address that the LAC holds of it."""
+    """A user's own prefix, and the address that the LAC holds of it; advertised without one."""
 
     prefix: Prefix
-    address: IpAddress
+    address: IpAddress | None = None
 
 
 class UserShape(Shape):
@@ -102,14 +102,23 @@ class UserShape(Shape):
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._@-]*$", max_length=64)]
     password: Annotated[str, Field(min_length=1, max_length=128)]
+    ipv4: IpAddress | None = None
     ipv6: UserIpv6Shape | None = None
 
 
 class PppShape(Shape):
-    """PPP on all sessions."""
+    """PPP on all sessions; the MRU is the MTU unless it is given."""
 
     mtu: int = Field(default=1458, ge=128, le=16384)
+    mru: int | None = Field(default=None, ge=128, le=16384)
     auth: Literal["chap", "mschap-v2", "pap", "none"] = "chap"
+    ipv4: bool = True
+    ipv6: bool = True
+    dns: list[IpAddress] = Field(default=[], max_length=2)
+    idle_timeout_s: int = Field(default=0, ge=0, le=365 * 86400)
+    session_timeout_s: int = Field(default=0, ge=0, le=365 * 86400)
+    echo_interval_s: int = Field(default=30, ge=0, le=3600)
+    echo_failures: int = Field(default=4, ge=0, le=100)
 
 
 class LnsShape(Shape):
@@ -121,9 +130,10 @@ class LnsShape(Shape):
 
 
 class CallShape(Shape):
-    """A call that a LAC places."""
+    """A call that a LAC places; with ``count``, as many, by users of numbered names."""
 
     user: str
+    count: int | None = Field(default=None, ge=1, le=1000)
     routes: list[Prefix] = []
 
 
@@ -136,9 +146,10 @@ class IpsecShape(Shape):
 
 
 class TunnelShape(Shape):
-    """A tunnel from a LAC to an LNS, over IPv4 unless it says otherwise."""
+    """A tunnel from a LAC to an LNS, over IPv4 unless it says otherwise; or ``count`` of them."""
 
     name: Name | None = None
+    count: int | None = Field(default=None, ge=1, le=100)
     from_: str = Field(alias="from")
     to: str
     over: Literal["ipv4", "ipv6"] = "ipv4"

@@ -6,7 +6,7 @@ the list; no rule relies on another one having passed.
 
 from __future__ import annotations
 
-from lab.topology.rules import addresses, names, protection, service, ways
+from lab.topology.rules import addresses, callers, names, protection, service, ways
 from lab.topology.rules.finding import Rule
 
 RULES: tuple[Rule, ...] = (
@@ -14,5 +14,6 @@ RULES: tuple[Rule, ...] = (
     *addresses.RULES,
     *ways.RULES,
     *service.RULES,
+    *callers.RULES,
     *protection.RULES,
 )

@@ -46,7 +46,7 @@ def addresses_inside(draft: Draft) -> Iterator[Finding]:
         if message:
             yield ("l2tp", "lns", i, "address"), message
     for i, user in draft.users.items():
-        if user.ipv6:
+        if user.ipv6 and user.ipv6.address:
             prefix = user.ipv6.prefix
             message = _misplaced(user.ipv6.address, [prefix], f"the user's prefix {prefix}")
             if message:

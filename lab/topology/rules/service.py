@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from ipaddress import ip_address, ip_network
 
+from lab.topology.counting import calls_of
 from lab.topology.draft import Draft
 from lab.topology.lines import FieldPath
 from lab.topology.paths import find_path
@@ -56,8 +57,10 @@ def one_secret_a_pair(draft: Draft) -> Iterator[Finding]:
 def calls_fit_the_pool(draft: Draft) -> Iterator[Finding]:
     """A pool has an address for every call."""
     for i, service in draft.lns.items():
-        calls = sum(len(t.calls) for t in draft.tunnels.values() if t.to == service.node)
-        room = max(0, ip_network(service.pool).num_addresses - 3)  # network, broadcast, the LNS
+        calls = sum(calls_of(t) for t in draft.tunnels.values() if t.to == service.node)
+        own = {user.ipv4 for user in draft.users.values() if _is_in(user.ipv4, service.pool)}
+        # All but network, broadcast, the LNS, and what belongs to certain users.
+        room = max(0, ip_network(service.pool).num_addresses - 3 - len(own))
         if calls > room:
             yield (
                 ("l2tp", "lns", i, "pool"),
@@ -66,9 +69,13 @@ def calls_fit_the_pool(draft: Draft) -> Iterator[Finding]:
             )
 
 
-def one_call_a_prefix(draft: Draft) -> Iterator[Finding]:
-    """A user's prefix is routed to one session, so such a user calls once."""
-    owners = {user.name for user in draft.users.values() if user.ipv6}
+def _is_in(address: str | None, pool: str) -> bool:
+    return address is not None and ip_address(address) in ip_network(pool)
+
+
+def one_call_a_user_with_own_addresses(draft: Draft) -> Iterator[Finding]:
+    """A user's address or prefix leads to one session, so such a user calls once."""
+    owners = {user.name for user in draft.users.values() if user.ipv4 or user.ipv6}
     seen: dict[str, str] = {}
     for i, tunnel in draft.tunnels.items():
         for j, call in enumerate(tunnel.calls):
@@ -76,8 +83,14 @@ def one_call_a_prefix(draft: Draft) -> Iterator[Finding]:
             if call.user in owners and call.user in seen:
                 yield (
                     place,
-                    f'"{call.user}" calls in {seen[call.user]} already, and its IPv6 prefix can '
-                    f"lead to one session only; let another user call",
+                    f'"{call.user}" calls in {seen[call.user]} already, and its own address or '
+                    f"prefix can lead to one session only; let another user call",
+                )
+            elif call.user in owners and (tunnel.count or 1) > 1:
+                yield (
+                    place,
+                    f'"{call.user}" calls in each of {tunnel.count} tunnels, and its own address '
+                    f"or prefix can lead to one session only; let another user call",
                 )
             seen.setdefault(call.user, f"tunnels[{i}].calls[{j}]")
 
@@ -103,6 +116,6 @@ RULES: tuple[Rule, ...] = (
     kinds_fit,
     one_secret_a_pair,
     calls_fit_the_pool,
-    one_call_a_prefix,
+    one_call_a_user_with_own_addresses,
     no_tunnel_in_itself,
 )

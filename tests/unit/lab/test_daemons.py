@@ -72,6 +72,51 @@ def test_an_lns_listens_wherever_its_tunnels_come(tmp_path: Path) -> None:
     assert [one.peer.host for one in configs["lac"].tunnels] == ["198.51.100.2", "2001:db8:2::2"]
 
 
+def test_what_ppp_can_do_is_in_reach_of_a_topology(tmp_path: Path) -> None:
+    text = (Path(lab.__file__).parent / "topologies" / "default.yml").read_text()
+    path = tmp_path / "rich.yml"
+    for old, new in (
+        (
+            "ppp: {mtu: 1458, auth: chap}",
+            "ppp: {mtu: 1400, mru: 1402, auth: mschap-v2, dns: [10.64.0.1], idle_timeout_s: 60,"
+            " session_timeout_s: 600, echo_interval_s: 5, echo_failures: 2}",
+        ),
+        (
+            'ipv6: {prefix: "2001:db8:a::/64", address: "2001:db8:a::1"}',
+            'ipv4: 10.64.0.77\n      ipv6: {prefix: "2001:db8:a::/64"}',
+        ),
+    ):
+        assert old in text
+        text = text.replace(old, new)
+    path.write_text(text)
+    configs = configured(load_topology(str(path)), tmp_path)
+    ppp, lns = configs["lns"].ppp, configs["lns"].lns
+    assert lns is not None
+    assert (ppp.mtu, ppp.mru, ppp.authentication, ppp.dns) == (
+        1400,
+        1402,
+        "mschap-v2",
+        ("10.64.0.1",),
+    )
+    assert (ppp.idle_timeout_s, ppp.session_timeout_s) == (60, 600)
+    assert (ppp.echo_interval_s, ppp.echo_failures) == (5, 2)
+    alice = lns.users["alice"]
+    assert (str(alice.ipv4), alice.ipv6_prefix, alice.routes) == (
+        "10.64.0.77",
+        "2001:db8:a::/64",
+        (),
+    )
+    (call,) = configs["lac"].tunnels[0].calls
+    assert call.addresses == ()
+    assert configs["lac"].ppp.session_timeout_s == 0
+
+
+def test_one_family_alone_is_told_to_both_ends(tmp_path: Path) -> None:
+    configs = configured(load_topology("scale"), tmp_path)
+    assert [config.ppp.families for config in configs.values()] == [{"ipv4"}, {"ipv4"}]
+    assert [tunnel.local.port for tunnel in configs["lac"].tunnels] == [1701, 0, 0, 0]
+
+
 def test_nobody_learns_a_secret_that_is_not_theirs(tmp_path: Path) -> None:
     configs = configured(load_topology("two-lacs"), tmp_path)
     assert sorted(configs["far"].credentials.users) == ["dave"]

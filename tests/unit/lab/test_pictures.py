@@ -10,11 +10,11 @@ from xml.etree import ElementTree
 import pytest
 
 from lab.pictures.canvas import Canvas, to_ascii
-from lab.pictures.scene import make_scene, short_address
+from lab.pictures.scene import PIPES_DRAWN, make_scene, short_address
 from lab.pictures.tables import count_text, tunnel_table
 from lab.pictures.topology import draw_text
 from lab.pictures.topology_svg import draw_svg
-from lab.topology import load_topology
+from lab.topology import Counts, load_topology
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "pictures"
 
@@ -91,8 +91,26 @@ TWO = {
         ]
     },
 }
+
+
+def many(state: str) -> dict[str, Any]:
+    """Four tunnels of the topology scale, all up but one session, whose state is given."""
+    ends = ("192.0.2.1:1701", "198.51.100.2:1701")
+    tunnels = []
+    for number in range(4):
+        users = [f"user-{number * 8 + k}" for k in range(1, 9)]
+        calls = [
+            session(k, 60000 + k, user, interface=f"ppp{k}", local_ipv4=f"10.64.0.{k}")
+            for k, user in enumerate(users, 1)
+        ]
+        calls[-1]["state"] = state if number == 2 else "established"
+        tunnels.append(tunnel(number + 1, number + 50001, ends, *calls))
+    return {"lac": {"tunnels": tunnels}}
+
+
 CASES = {
     "default": ("default", None),
+    "scale-live": ("scale", many("wait_reply")),
     "default-live": ("default", DEFAULT),
     "two-lacs": ("two-lacs", None),
     "two-lacs-live": ("two-lacs", TWO),
@@ -138,6 +156,20 @@ def test_every_address_and_tunnel_is_in_the_svg(case: str) -> None:
                 assert address.partition("/")[0] in words
     for one in topology.l2tp.tunnels:
         assert one.name in words
+
+
+def test_of_many_sessions_what_is_not_established_is_drawn_first() -> None:
+    pipes = make_scene(load_topology("scale"), many("wait_reply")).pipes
+    assert [strand.user for strand in pipes[2].strands] == ["user-17", "user-24"]
+    assert {pipe.more for pipe in pipes} == {"… and 6 more sessions, established"}
+
+
+def test_of_many_tunnels_some_are_drawn_and_the_rest_is_counted() -> None:
+    scene = make_scene(load_topology("scale", counts=Counts(tunnels=20, sessions=1)))
+    assert len(scene.pipes) == PIPES_DRAWN
+    assert scene.more == "… and 12 more tunnels"
+    assert scene.more in draw_text(scene) and scene.more in draw_text(scene, width=40)
+    assert scene.more in draw_svg(scene)
 
 
 def test_live_sessions_are_found_by_user_whatever_their_order() -> None:

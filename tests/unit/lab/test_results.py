@@ -10,7 +10,7 @@ from xml.etree import ElementTree
 import pytest
 
 from lab.results import Observation, Outcome, Result, exit_code
-from lab.results.writers import WIDTH, WRITERS, text
+from lab.results.writers import MOST_SHOWN, WIDTH, WRITERS, text
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "results"
 
@@ -85,6 +85,15 @@ def test_written_forms_are_golden(form: str) -> None:
     if os.environ.get("L2TP_LAB_GOLDEN") == "write":
         golden.write_text(written, encoding="utf-8")
     assert written == golden.read_text(encoding="utf-8")
+
+
+def test_of_many_observations_all_that_do_not_hold_are_shown_and_some_that_do() -> None:
+    seen = [Observation(f"number {n}", n != 70, "so") for n in range(100)]
+    lines = text([Result.of("many", "?", seen, duration_s=0)])
+    assert "✗ number 70" in lines
+    shown = lines.count("number ")
+    assert shown <= MOST_SHOWN
+    assert f"… and {100 - shown} more that hold" in lines
 
 
 def test_text_is_below_80_columns_and_has_an_ascii_form() -> None:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from lab.errors import UsageError
 from lab.topology import (
     TOPOLOGIES,
+    Counts,
     Impairment,
     from_json,
     load_topology,
@@ -67,6 +68,37 @@ def test_shipped_topologies_are_sound_and_survive_json(name: str) -> None:
     assert from_json(to_json(topology)) == topology
 
 
+def test_counts_become_tunnels_calls_and_users() -> None:
+    l2tp = load_topology("scale").l2tp
+    assert [tunnel.name for tunnel in l2tp.tunnels] == [f"lac-lns-{n}" for n in range(1, 5)]
+    callers = [call.user for tunnel in l2tp.tunnels for call in tunnel.calls]
+    assert callers == [f"user-{n}" for n in range(1, 33)]
+    assert [user.name for user in l2tp.users] == callers
+    assert {user.password for user in l2tp.users} == {"one for all"}
+
+
+def test_other_counts_can_be_asked_for() -> None:
+    l2tp = load_topology("scale", counts=Counts(tunnels=2, sessions=3)).l2tp
+    assert [len(tunnel.calls) for tunnel in l2tp.tunnels] == [3, 3]
+    assert len(l2tp.users) == 6
+    one = load_topology("scale", counts=Counts(tunnels=1)).l2tp
+    assert [len(tunnel.calls) for tunnel in one.tunnels] == [8]
+
+
+@pytest.mark.parametrize(
+    ("name", "counts", "message"),
+    [
+        ("default", Counts(tunnels=2), "no tunnel of this topology has a count"),
+        ("default", Counts(sessions=2), "no call of this topology has a count"),
+        ("scale", Counts(tunnels=0), r"scale.yml:\d+: .*count: 0 is too small"),
+        ("scale", Counts(sessions=900), "3600 calls come to lns"),
+    ],
+)
+def test_counts_that_do_not_fit_are_refused(name: str, counts: Counts, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        load_topology(name, counts=counts)
+
+
 def test_the_default_is_what_the_documents_say() -> None:
     topology = load_topology()
     tunnel = topology.l2tp.tunnels[0]
@@ -104,7 +136,7 @@ def test_a_topology_is_found_by_name_and_by_path() -> None:
     assert topology_path("default") == TOPOLOGIES / "default.yml"
     assert topology_path(str(TOPOLOGIES / "default.yml")) == TOPOLOGIES / "default.yml"
     for missing in ("nowhere", "./nowhere.yml"):
-        with pytest.raises(UsageError, match="default, two-lacs"):
+        with pytest.raises(UsageError, match="default, scale, two-lacs"):
             topology_path(missing)
 
 
