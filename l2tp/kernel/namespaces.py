@@ -1,4 +1,4 @@
-"""A private view of the file system for one daemon and its pppds.
+"""A private view of the file system for one daemon and its children.
 
 pppd has fixed global paths: /etc/ppp for options, secrets and scripts, /run (or /run/pppd) for
 its pid files and its database. In a mount namespace of its own the daemon lays its folders over
@@ -8,6 +8,7 @@ mounts vanish with the last process of the namespace, however it ends.
 
 import os
 import stat
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
@@ -23,9 +24,20 @@ _QUIET: Final = libc.MS_NOSUID | libc.MS_NODEV
 def enter_private_mounts(ppp_folder: Path, kept_folder: Path) -> None:
     """Move this process into a mount namespace where /etc/ppp and /run are its own.
 
-    ``ppp_folder`` appears as /etc/ppp; /run is empty but for ``kept_folder``, which stays the
-    same folder as outside, so that sockets made in it are reachable from there. Call it before
-    any thread or child exists. Raises KernelError.
+    ``ppp_folder`` appears as /etc/ppp; of /run see ``enter_covered``. Raises KernelError.
+    """
+    if not _ETC_PPP.is_dir():
+        raise KernelError(f"mount on {_ETC_PPP}", 2, cure="Install pppd: apt-get install ppp")
+    enter_covered({_ETC_PPP: ppp_folder}, kept_folder)
+    _cover_user_options()
+
+
+def enter_covered(folders: Mapping[Path, Path], kept_folder: Path) -> None:
+    """Move this process into a mount namespace with folders of its own over those of the box.
+
+    ``folders`` maps what is covered (where it exists) to what appears there. /run is empty but for
+    ``kept_folder``, which stays the same folder as outside, so that sockets made in it are
+    reachable from there. Call it before any thread or child exists. Raises KernelError.
     """
     try:
         libc.unshare(libc.CLONE_NEWNS)
@@ -33,13 +45,12 @@ def enter_private_mounts(ppp_folder: Path, kept_folder: Path) -> None:
         raise refusal("unshare", error) from error
     # Nothing that we mount may propagate out; what the box unmounts may propagate in.
     _mount("none", Path("/"), None, libc.MS_REC | libc.MS_SLAVE)
-    if not _ETC_PPP.is_dir():
-        raise KernelError(f"mount on {_ETC_PPP}", 2, cure="Install pppd: apt-get install ppp")
-    _mount(str(ppp_folder), _ETC_PPP, None, libc.MS_BIND)
-    # /run is mounted noexec on many boxes, and pppd executes its scripts here.
-    _mount("none", _ETC_PPP, None, libc.MS_REMOUNT | libc.MS_BIND | _QUIET)
+    for place, folder in folders.items():
+        if place.is_dir():
+            _mount(str(folder), place, None, libc.MS_BIND)
+            # /run is mounted noexec on many boxes, and pppd executes its scripts here.
+            _mount("none", place, None, libc.MS_REMOUNT | libc.MS_BIND | _QUIET)
     _cover_run(kept_folder)
-    _cover_user_options()
 
 
 def _cover_run(kept_folder: Path) -> None:

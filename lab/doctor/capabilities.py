@@ -7,6 +7,7 @@ from functools import partial
 from lab.doctor import kernel, programs
 from lab.doctor.kvm import kvm
 from lab.doctor.model import Answer, Capability, Finding, Need
+from lab.doctor.needs import NEEDS
 
 _HERE = frozenset({Need.HERE})
 _APPLIANCE = frozenset({Need.APPLIANCE})
@@ -52,6 +53,11 @@ PROGRAMS = (
     _program("modprobe", "kmod", _HERE),
 )
 
+SOME_TOPOLOGIES = (
+    *(_program(need.program, need.package, _NOBODY, need.version) for need in NEEDS),
+    _program("xl2tpd", "xl2tpd", _NOBODY),
+)
+
 HOST = (
     _program("qemu-system-x86_64", "qemu-system-x86", _APPLIANCE),
     _program("qemu-img", "qemu-utils", _APPLIANCE),
@@ -67,6 +73,7 @@ HOST = (
 SECTIONS = {
     "this kernel": KERNEL,
     "programs for a lab here": PROGRAMS,
+    "programs that only some topologies need": SOME_TOPOLOGIES,
     "programs for the appliance": HOST,
 }
 

@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 
 from lab.console import Console
+from lab.doctor.needs import require
 from lab.errors import LabError
 from lab.instruments.ping import ping
 from lab.interpreters import daemon_python, tracer_python
@@ -32,7 +33,11 @@ _PATIENCE_S = 10.0
 
 
 def bring_up(lab: str, topology: Topology, console: Console) -> Live:
-    """Make the whole lab, or nothing. What an interrupted run left of this lab goes first."""
+    """Make the whole lab, or nothing. What an interrupted run left of this lab goes first.
+
+    Raises CannotRun when this box lacks what the topology needs.
+    """
+    require(topology)
     folder = runtime_folder(lab)
     if folder.exists():
         with console.step(f"remove what an interrupted run left of lab “{lab}”"):
@@ -45,7 +50,7 @@ def bring_up(lab: str, topology: Topology, console: Console) -> Live:
         files=(*daemon_files(topology, folder), *_protection(topology, folder)),
         rulesets=rulesets(topology, folder, lab=lab),
         processes=(
-            *ipsec_processes(topology, folder, lab=lab),
+            *ipsec_processes(topology, folder, lab=lab, python=daemon_python()),
             *daemon_processes(topology, folder, lab=lab, python=daemon_python()),
         ),
     )

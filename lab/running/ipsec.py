@@ -1,12 +1,13 @@
 """What a topology says to strongSwan: a charon in each node whose tunnels run inside IPsec.
 
-Each has a folder of its own, and nothing of it lies at a fixed path: charon-systemd keeps no pid
-file, and only the plugins named here are loaded, none of which opens a socket but vici's.
+Each has a folder of its own and sees no other (lab/running/start_charon.py). Only the plugins named
+here are loaded, none of which opens a socket but vici's.
 """
 
 from __future__ import annotations
 
 import base64
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -220,18 +221,15 @@ def _rules(topology: Topology, folder: Path) -> Iterator[tuple[Path, str]]:
         yield folder / f"{node.name}.nft", text
 
 
-def ipsec_processes(topology: Topology, folder: Path, *, lab: str) -> tuple[Process, ...]:
-    """Say how each charon is started, inside its node's namespace."""
+def ipsec_processes(
+    topology: Topology, folder: Path, *, lab: str, python: str = sys.executable
+) -> tuple[Process, ...]:
+    """Say how each charon is started, inside its node's namespace; ``python`` is a program."""
     return tuple(
         Process(
             name=f"charon-{node.name}",
             netns=netns_name(lab, node.name),
-            argv=(
-                "env",
-                f"STRONGSWAN_CONF={ipsec_folder(folder, node.name) / 'strongswan.conf'}",
-                f"SWANCTL_DIR={ipsec_folder(folder, node.name)}",
-                "charon-systemd",
-            ),
+            argv=(python, "-m", "lab.running.start_charon", str(ipsec_folder(folder, node.name))),
             log=str(ipsec_folder(folder, node.name) / "charon.log"),
         )
         for node in protected_nodes(topology)

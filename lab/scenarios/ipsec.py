@@ -37,13 +37,21 @@ def run(live: Live) -> Iterator[Finding]:
     tunnels = protected_tunnels(live.topology)
     if not tunnels:
         raise CannotRun("no tunnel of this lab is inside IPsec. Run: l2tp-lab up --topology vpn")
+    holds = True
+    for finding in _as_it_is(live, tunnels):
+        holds &= finding.holds
+        yield finding
+    if holds:  # what runs in the clear neither dies nor comes back with an association
+        yield from _cut_and_mended(live, tunnels)
+
+
+def _as_it_is(live: Live, tunnels: tuple[Tunnel, ...]) -> Iterator[Finding]:
     for tunnel in tunnels:
         yield from _associated(live, tunnel)
     for ends in live.sessions():
         if ends.tunnel.ipsec is not None:
             yield from _encrypted(live, ends)
             yield from _remaining_mtu(live, ends)
-    yield from _cut_and_mended(live, tunnels)
 
 
 def _associated(live: Live, tunnel: Tunnel) -> Iterator[Finding]:

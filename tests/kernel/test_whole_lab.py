@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from lab.checks import CHECKS, ONLY_FOR
 from lab.results.records import JOURNEY_LINE, TimelineRecord
+from tests.kernel.lab_support import run_lab
 
 pytestmark = pytest.mark.kernel
 
@@ -27,18 +29,7 @@ _TROUBLE = re.compile(
 )
 
 
-def run(*words: str, code: int = 0) -> str:
-    """Run the command line as a user would; fail with all that it said on another exit code."""
-    done = subprocess.run(
-        [sys.executable, "-m", "lab", "--lab", LAB, *words],
-        capture_output=True,
-        text=True,
-        check=False,
-        env={**os.environ, "L2TP_LAB_INSIDE": "1"},
-    )
-    assert done.returncode == code, f"{words}: {done.returncode}\n{done.stdout}\n{done.stderr}"
-    assert "Traceback" not in done.stdout + done.stderr
-    return done.stdout
+run = partial(run_lab, LAB)
 
 
 def kernel_log() -> list[str]:
