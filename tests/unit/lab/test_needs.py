@@ -40,7 +40,7 @@ def test_a_topology_needs_what_it_uses_and_no_more(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("nothing_installed")
 def test_who_lacks_it_hears_which_command_brings_it() -> None:
     require(load_topology("default"))
-    with pytest.raises(CannotRun, match="Run: apt-get install .* charon-systemd .* nftables$"):
+    with pytest.raises(CannotRun, match=r"Run: apt-get install .* charon-systemd .* nftables$"):
         require(load_topology("vpn"))
 
 
