@@ -66,9 +66,10 @@ fuzz: .venv/.ready ## ten minutes of coverage-guided fuzzing; shorter: ARGS="--s
 		.venv/bin/python -m pip install --quiet --only-binary atheris --editable '.[fuzz]' || true
 	@$(RUN) tests.fuzz $(ARGS)
 
-docs: .venv/.ready ## draw the documents that come from the code: docs/states.md and docs/rfc2661.md
+docs: .venv/.ready ## write the documents that come from the code: states, conformance, schemas
 	@$(RUN) l2tp.statedoc docs/states.md
 	@$(RUN) tests.conformance
+	@$(RUN) lab.results.schemas docs/schemas
 
 clean: ## remove what this checkout made for itself (the appliance's cache stays)
 	rm -rf .venv .fuzz build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -56,10 +56,10 @@ def measure(console: Console, *, place: Sequence[str], rounds: int) -> dict[str,
             warm.append(seconds)
             steps = json.loads(output)["steps"]
             again.append(_timed(["down"], place)[0] + _timed(["up"], place)[0])
-    memory = _machine(place)["memory_mib"]
+    memory = machine_of(place)["memory_mib"]
     _run(["down"], place)
-    at_rest = _machine(place)["memory_mib"]
-    machine = _machine(place)
+    at_rest = machine_of(place)["memory_mib"]
+    machine = machine_of(place)
     _run(["appliance", "stop"], place)
     figures = [
         Figure("warm bring-up, machine restored, to the first ping", tuple(warm), "s", 8.0),
@@ -98,7 +98,8 @@ def _cpu_model() -> str:
     return platform.machine()
 
 
-def _machine(place: Sequence[str]) -> dict[str, Any]:
+def machine_of(place: Sequence[str]) -> dict[str, Any]:
+    """Ask what the bench's machine is: kernel, acceleration, memory."""
     rows = json.loads(_run(["appliance", "status", "--json"], place))["machines"]
     found: dict[str, Any] = next(row for row in rows if row["lab"] == LAB)
     return found

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from probes import cache
 from probes.errors import CannotRunHereError, ProbeError
 
 if TYPE_CHECKING:
@@ -23,13 +24,14 @@ def _serve(options: argparse.Namespace) -> int:
     from probes.server import Server
 
     tracer = _tracer(options)
-    debugger = Debugger(report=_log)
+    debugger = Debugger(cache_folder=options.cache, report=_log)
     more = {"debug": debugger.answer_switch, "debug_messages": debugger.answer_messages}
     try:
         server = Server(tracer, options.socket, more)
     except ProbeError:
         tracer.close()
         raise
+    tracer.note_older()
     _log(f"answering at {options.socket}")
     if options.moments:
         from probes.moment_tracer import ArrivingMoments
@@ -50,7 +52,9 @@ def _tracer(options: argparse.Namespace) -> "Tracer":
 
     modules.load_driver()
     styles = [Style(options.style)] if options.style else list(Style)
-    return Tracer(max_figures=options.max_figures, styles=styles, report=_log)
+    return Tracer(
+        max_figures=options.max_figures, styles=styles, cache_folder=options.cache, report=_log
+    )
 
 
 def _moments(options: argparse.Namespace) -> "MomentTracer":
@@ -58,7 +62,7 @@ def _moments(options: argparse.Namespace) -> "MomentTracer":
     from probes.spec import Style
 
     styles = [Style(options.style)] if options.style else list(Style)
-    return MomentTracer(styles=styles, report=_log)
+    return MomentTracer(styles=styles, cache_folder=options.cache, report=_log)
 
 
 def _prepare(options: argparse.Namespace) -> int:
@@ -72,7 +76,7 @@ def _prepare(options: argparse.Namespace) -> int:
         except ProbeError as error:
             _log(f"prepared without some of it: {error}")
     try:
-        Debugger(report=_log).prepare()
+        Debugger(cache_folder=options.cache, report=_log).prepare()
     except ProbeError as error:  # nothing of the figures depends on it
         _log(f"debug messages will not be had: {error}")
     return PASSED
@@ -84,7 +88,9 @@ def _journeys(options: argparse.Namespace) -> "JourneyTracer":
     from probes.spec import Style
 
     styles = [Style(options.style)] if options.style else list(Style)
-    return JourneyTracer(Choice(budget=0), {}, styles=styles, report=_log)
+    return JourneyTracer(
+        Choice(budget=0), {}, styles=styles, cache_folder=options.cache, report=_log
+    )
 
 
 def _count(options: argparse.Namespace) -> int:
@@ -177,7 +183,17 @@ def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
-    tracing = argparse.ArgumentParser(add_help=False, formatter_class=_HelpFormatter)
+    caching = argparse.ArgumentParser(add_help=False, formatter_class=_HelpFormatter)
+    caching.add_argument(
+        "--cache",
+        type=Path,
+        default=cache.FOLDER,
+        metavar="FOLDER",
+        help="keep compiled programs there (default: %(default)s, where they are found anyway)",
+    )
+    tracing = argparse.ArgumentParser(
+        add_help=False, formatter_class=_HelpFormatter, parents=[caching]
+    )
     tracing.add_argument(
         "--style", choices=("fentry", "kprobe"), help="attach in this way only (default: the best)"
     )
@@ -215,7 +231,10 @@ def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
     count.set_defaults(run=_count)
 
     journey = commands.add_parser(
-        "journey", formatter_class=_HelpFormatter, help="follow packets, one JSON object a line"
+        "journey",
+        formatter_class=_HelpFormatter,
+        parents=[caching],
+        help="follow packets, one JSON object a line",
     )
     if words[:1] == ["journey"]:  # its import would cost every other command's start
         from probes.journey_command import add_arguments

@@ -93,6 +93,7 @@ def figure_row(key: bytes, value: bytes, note: bytes | None = None) -> FigureRow
         peer_session_id=0,
         numbers=None,
         peer=None,
+        driver=None,
     )
     if note is not None:
         add_note(row, SessionNote.unpack(note))

@@ -25,8 +25,17 @@ class Attempt:
         self.programs: dict[str, int] = {}
         self.reasons: dict[str, str] = {}
 
-    def attach(self, hooks: Iterable[Hook]) -> None:
-        """Attach what can be attached, and note why the rest cannot."""
+    def attach(self, hooks: Sequence[Hook], settle: "Settle") -> None:
+        """Attach what can be attached, and note why the rest cannot.
+
+        settle: is told what is attached before the hooks come at which packets begin.
+        """
+        self._attach(hook for hook in hooks if not hook.begins)
+        if self.loaded is not None:
+            settle(self.loaded, frozenset(self.programs))
+        self._attach(hook for hook in hooks if hook.begins)
+
+    def _attach(self, hooks: Iterable[Hook]) -> None:
         for hook in hooks:
             if self.loaded is None:
                 continue
@@ -48,6 +57,14 @@ class Attempt:
         self.programs.clear()
 
 
+# Writes into the maps of a program what depends on which of its hooks could be attached.
+Settle = Callable[[Loaded, frozenset[str]], None]
+
+
+def _nothing_to_settle(loaded: Loaded, attached: frozenset[str]) -> None:
+    pass
+
+
 class Attached:
     """The hooks and maps of one program, at work until close().
 
@@ -55,6 +72,7 @@ class Attached:
     room: how many entries a map gets, where not as many as it was compiled with.
     styles: the ways of attaching to try, the best first.
     report: is told in a few words what is being done, for a log.
+    settle: sets what the programs must know before the first packet.
     Raises ProbeError when nothing can be traced here.
     """
 
@@ -67,8 +85,10 @@ class Attached:
         styles: Iterable[Style] = tuple(Style),
         cache_folder: Path = cache.FOLDER,
         report: Callable[[str], None] = lambda text: None,
+        settle: Settle = _nothing_to_settle,
     ) -> None:
         self._program = program
+        self._settle = settle
         self._report = report
         self._room = room
         self._bcc = Bcc()
@@ -120,7 +140,7 @@ class Attached:
         except AttachError as error:
             attempt.reasons = {hook.name: str(error) for hook in self._program.hooks}
         else:
-            attempt.attach(self._program.hooks)
+            attempt.attach(self._program.hooks, self._settle)
         self._report(
             f"{style.value}: {len(attempt.programs)} of {len(self._program.hooks)} hooks attached"
         )

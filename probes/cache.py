@@ -1,7 +1,8 @@
 """Compiled objects, kept from one start to the next.
 
 An entry holds all that the compiler was given, and counts only for exactly
-that: it can never be stale. The folder lies in /run and is gone with the boot.
+that: it can never be stale. A lab keeps its own, in its folder, and loses it
+with that; what was prepared for everybody lies in /run until the boot.
 What is read goes into the kernel, so that only a folder and files of our own
 user, which nobody else can write, are believed.
 """
@@ -14,6 +15,7 @@ from pathlib import Path
 
 from probes.bytecode import Bytecode
 
+# What `prepare` fills, and everybody finds.
 FOLDER = Path("/run/l2tp-lab-cache/bpf")
 
 
@@ -23,13 +25,16 @@ def made_from(source: str, flags: Sequence[str], compiler: str) -> str:
 
 
 def load(name: str, made_from: str, folder: Path = FOLDER) -> Bytecode | None:
-    """Give the object kept under name if it was made from that, else None."""
-    path = folder / f"{name}.json"
-    try:
-        if _is_ours(folder) and _is_ours(path):
-            return Bytecode.from_json(path.read_text(), made_from)
-    except (OSError, ValueError):
-        pass
+    """Give the object kept under name, in the folder or for everybody, if it was made from that."""
+    for place in (folder, FOLDER):
+        path = place / f"{name}.json"
+        try:
+            if _is_ours(place) and _is_ours(path):
+                found = Bytecode.from_json(path.read_text(), made_from)
+                if found is not None:
+                    return found
+        except (OSError, ValueError):
+            continue
     return None
 
 

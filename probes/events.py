@@ -47,7 +47,7 @@ class Loss(enum.IntEnum):
 LOSS_MEANINGS = {
     Loss.FIGURES_FULL: "datagrams of a netns, tunnel and session for which the table had no room",
     Loss.HEADER_UNREAD: "datagrams whose L2TP header could not be read: counted under the ids 0/0",
-    Loss.RETURN_UNMATCHED: "datagrams that were in the driver before the probes came",
+    Loss.RETURN_UNMATCHED: "datagrams that were seen to leave the driver, and not to enter it",
     Loss.ENTRY_UNMATCHED: "datagrams that were seen to enter the driver, and not to leave it",
     Loss.LATENCY_UNMATCHED: "frames that reached an interface in another buffer: without latency",
     Loss.PROTOCOL_UNREAD: "frames whose PPP protocol could not be read: not in ppp_control_packets",

@@ -55,6 +55,7 @@ def run(options: argparse.Namespace, report: Callable[[str], None]) -> None:
         nodes,
         ring_octets=options.ring,
         styles=[Style(options.style)] if options.style else list(Style),
+        cache_folder=options.cache,
         report=report,
     )
     try:

@@ -68,6 +68,28 @@ class Peer(TypedDict):
     tx_packets: int
 
 
+class Difference(TypedDict):
+    """What one of the driver's counters should say by the probes' figures, and what it says."""
+
+    probes: int
+    driver: int
+
+
+class Reconciliation(TypedDict):
+    """A row beside the driver's own counters (struct l2tp_stats, by netlink).
+
+    Those of session_id 0 are the tunnel's: the sum of its sessions, of those that ended as well.
+    counters: as the driver has them. older: what was there before the probes came, counters of 0
+    left out; it is known from the first look, and must not change. differs: where the figures and
+    what is older do not make what the driver says; agrees: nowhere.
+    """
+
+    agrees: bool
+    counters: dict[str, int]
+    older: dict[str, int]
+    differs: dict[str, Difference]
+
+
 class FigureRow(TypedDict):
     """What the driver received and sent for one session, in one network namespace.
 
@@ -95,6 +117,8 @@ class FigureRow(TypedDict):
     local_address, peer_address: of the tunnel's UDP socket, with the port; empty if not known.
     peer_tunnel_id, peer_session_id: the ids that the other end chose; 0 if not known.
     numbers: None when the session's data has no numbers. peer: see Peer.
+    driver: beside the driver's own counters; None where it has none: of ids that it does not know,
+    of sessions that have ended.
     """
 
     netns: int
@@ -142,6 +166,7 @@ class FigureRow(TypedDict):
     peer_session_id: int
     numbers: Numbers | None
     peer: Peer | None
+    driver: Reconciliation | None
 
 
 class Snapshot(TypedDict):
@@ -153,6 +178,7 @@ class Snapshot(TypedDict):
     again, the namespace that was heard of last comes last.
     evicted_figures: sessions that had ended, or were never known, and made room for others.
     costs_measured: whether the kernel measures the programs' own time (HookState.run_ns).
+    not_reconciled: why the figures could not be held against the driver's counters; else empty.
     time_ns: CLOCK_MONOTONIC, as the kernel's own probes measure.
     """
 
@@ -162,4 +188,5 @@ class Snapshot(TypedDict):
     figures: list[FigureRow]
     evicted_figures: int
     costs_measured: bool
+    not_reconciled: str
     time_ns: int

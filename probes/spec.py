@@ -40,6 +40,8 @@ class Hook(NamedTuple):
     needed: without it no figure at all can be trusted.
     hides: what is not seen when it cannot be attached.
     tracepoint: function names a raw tracepoint, which is attached alike in every style.
+    begins: it is where a packet is first seen, and attached when all others are: no packet is
+    followed of which the rest would not be seen.
     """
 
     name: str
@@ -50,6 +52,7 @@ class Hook(NamedTuple):
     needed: bool
     hides: str
     tracepoint: bool = False
+    begins: bool = False
 
     def how(self, style: Style) -> str:
         """Name the way of attaching: fentry, fexit, kprobe, kretprobe or raw tracepoint."""
@@ -117,6 +120,7 @@ FIGURES = Program(
             kprobe_program="receive_entered",
             needed=True,
             hides="every datagram that reaches the driver: all figures of what is received",
+            begins=True,
         ),
         Hook(
             name="l2tp_udp_encap_recv return",
@@ -154,6 +158,7 @@ FIGURES = Program(
             kprobe_program="transmit_entered",
             needed=False,
             hides="all figures of what is transmitted",
+            begins=True,
         ),
         Hook(
             name="l2tp_xmit_skb return",

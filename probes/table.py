@@ -56,7 +56,7 @@ def draw(snapshot: Snapshot, names: Mapping[int, str]) -> str:
     if not snapshot["figures"]:
         lines.append("(no datagram has reached the L2TP driver yet)")
     lines += _verdicts(snapshot["figures"], names)
-    lines += below(snapshot)
+    lines += below(snapshot, names)
     return "\n".join(lines)
 
 
@@ -74,8 +74,35 @@ def _verdicts(rows: list[FigureRow], names: Mapping[int, str]) -> Iterator[str]:
             )
 
 
-def below(snapshot: Snapshot) -> Iterator[str]:
-    """Say what is hidden and lost, how the hooks are attached, and what they cost."""
+def _reconciled(snapshot: Snapshot, names: Mapping[int, str]) -> Iterator[str]:
+    """Say which figures the driver's own counters do not bear out."""
+    if snapshot["not_reconciled"]:
+        yield f"not held against the driver's own counters: {snapshot['not_reconciled']}"
+        return
+    held = [row for row in snapshot["figures"] if row["driver"] is not None]
+    wrong = 0
+    for row in held:
+        who = f"{names.get(row['netns'], str(row['netns']))} {row['tunnel_id']}"
+        who += f"/{row['session_id']}" if row["session_id"] else ""
+        found = row["driver"]
+        if found is None:
+            continue
+        wrong += not found["agrees"]
+        for name, values in found["differs"].items():
+            yield (
+                f"DOES NOT RECONCILE: {who}: {name}: the driver has {values['driver']}, the"
+                f" probes {values['probes']}"
+            )
+        older = [f"{n} {name}" for name, n in found["older"].items() if "packets" in name]
+        if older and row["session_id"]:
+            yield f"{who}: older than the probes, and in no figure here: {', '.join(older)}"
+    if held and not wrong:
+        yield f"the driver's own counters agree: {len(held)} tunnels and sessions"
+
+
+def below(snapshot: Snapshot, names: Mapping[int, str]) -> Iterator[str]:
+    """Say what does not add up, what is hidden and lost, and what the hooks cost."""
+    yield from _reconciled(snapshot, names)
     for hook in snapshot["hooks"]:
         if not hook["attached"]:
             yield f"not attached: {hook['name']}: hides {hook['hides']} ({hook['reason']})"
@@ -127,7 +154,7 @@ def draw_numbers(snapshot: Snapshot, names: Mapping[int, str]) -> str:
             f" {numbers['rx_resyncs']} resynchronisations"
         )
         lines += [f"  → {text}" for text in _explained(row)]
-    return "\n".join([*(lines or ["(no session's data has numbers)"]), *below(snapshot)])
+    return "\n".join([*(lines or ["(no session's data has numbers)"]), *below(snapshot, names)])
 
 
 def _explained(row: FigureRow) -> Iterator[str]:

@@ -1,15 +1,19 @@
 """The tracer: the program of the figures at work, and what it has counted."""
 
+import contextlib
 import time
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
-from probes import cache
+from probes import cache, driver
 from probes.aggregate import figure_rows, loss_counts
 from probes.attaching import Attached
 from probes.costs import CostMeter
+from probes.errors import ProbeError
 from probes.events import FIGURE, FIGURE_KEY, SETTINGS, compiler_flags
+from probes.loader import Loaded
 from probes.procfs import module_text, possible_cpus
+from probes.reconcile import Reconciler
 from probes.sessions import SessionNote
 from probes.snapshot import FigureRow, HookState, Snapshot
 from probes.spec import FIGURES, L2TP_PPP, PPP_GENERIC, Program, Style
@@ -22,6 +26,9 @@ MAX_WAITING = 8192
 # Beyond this share of the room, sessions that have ended make place for others.
 _CROWDED = 0.75
 _SILENT_NS = 60_000_000_000
+# How often figures and the driver's counters are read until they agree: a packet that is in work
+# on a CPU that the host has taken away shows in one of them only.
+_READINGS = 4
 
 
 class Tracer:
@@ -57,15 +64,9 @@ class Tracer:
             styles=styles,
             cache_folder=cache_folder,
             report=report,
+            settle=_settle,
         )
-        attached = {hook["name"] for hook in self.hooks() if hook["attached"]}
-        settings = SETTINGS.pack(
-            *module_text(PPP_GENERIC),
-            *module_text(L2TP_PPP),
-            "pppol2tp_recv" in attached,
-            "kfree_skb" in attached,
-        )
-        self._attached.maps.write("settings", bytes(4), settings)
+        self._reconciler = Reconciler(possible_cpus(), since_ns=time.monotonic_ns())
 
     def hooks(self) -> list[HookState]:
         """Say of each hook whether it is attached, and what is hidden if it is not."""
@@ -78,15 +79,21 @@ class Tracer:
             return False
         return self._costs.turn_on()
 
+    def note_older(self) -> None:
+        """Take down what the driver has counted so far, everywhere: it is not the probes' to know.
+
+        Without it the first snapshot does so for each session that is in it.
+        """
+        with contextlib.suppress(ProbeError):  # told with every snapshot
+            before = driver.read()
+            self._reconciler.judge(self._rows()[0], before, driver.read())
+
     def snapshot(self) -> Snapshot:
-        """Read every figure and loss as they are now."""
-        loaded = self._attached.maps
+        """Read every figure and loss as they are now, and hold them against the driver's own."""
         hooks = self.hooks()
-        losses = loss_counts(loaded.entries("losses"))
-        notes = dict(loaded.entries("sessions"))
-        figures = dict(loaded.entries("figures"))
+        losses = loss_counts(self._attached.maps.entries("losses"))
+        rows, notes, figures, trouble = self._reconciled()
         now_ns = time.monotonic_ns()
-        rows = figure_rows(figures.items(), notes)
         if len(figures) > self._room * _CROWDED:
             self._make_room(rows, now_ns)
         self._forget_ended(notes, figures)
@@ -97,8 +104,31 @@ class Tracer:
             figures=rows,
             evicted_figures=self._evicted,
             costs_measured=self._costs.is_on,
+            not_reconciled=trouble,
             time_ns=now_ns,
         )
+
+    def _rows(self) -> tuple[list[FigureRow], dict[bytes, bytes], dict[bytes, bytes]]:
+        loaded = self._attached.maps
+        notes = dict(loaded.entries("sessions"))
+        figures = dict(loaded.entries("figures"))
+        return figure_rows(figures.items(), notes), notes, figures
+
+    def _reconciled(self) -> tuple[list[FigureRow], dict[bytes, bytes], dict[bytes, bytes], str]:
+        """Read rows between two readings of the driver's counters; again while they disagree."""
+        trouble = ""
+        rows, notes, figures = self._rows()
+        inodes = {row["netns"] for row in rows}
+        for _ in range(_READINGS if rows else 0):
+            try:
+                before = driver.read(inodes)
+                rows, notes, figures = self._rows()
+                if self._reconciler.judge(rows, before, driver.read(inodes)):
+                    break
+            except ProbeError as error:
+                trouble = str(error)
+                break
+        return rows, notes, figures, trouble
 
     def _make_room(self, rows: list[FigureRow], now_ns: int) -> None:
         """Evict those that have ended or were never known, the longest silent first."""
@@ -127,6 +157,17 @@ class Tracer:
         """Detach everything. May be called again."""
         self._costs.turn_off()
         self._attached.close()
+
+
+def _settle(loaded: Loaded, attached: frozenset[str]) -> None:
+    """Tell the programs what they see, and where the modules' code lies."""
+    settings = SETTINGS.pack(
+        *module_text(PPP_GENERIC),
+        *module_text(L2TP_PPP),
+        "pppol2tp_recv" in attached,
+        "kfree_skb" in attached,
+    )
+    loaded.write("settings", bytes(4), settings)
 
 
 def _is_evictable(row: FigureRow, now_ns: int) -> bool:

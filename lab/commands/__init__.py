@@ -44,6 +44,9 @@ class Command:
     files_in: tuple[str, ...] = ()
     #: Options whose value is a folder or file to fetch from the appliance afterwards.
     files_out: tuple[str, ...] = ()
+    #: The option that makes the command serve, and the one that names its port of loopback, which
+    #: is then reached from this box too.
+    serves: tuple[str, str] | None = None
     #: Whether the command talks with the user's terminal.
     terminal: bool = False
     #: Whether the command hands its input on to a program of the user's.
@@ -122,7 +125,8 @@ COMMANDS = {
         "metrics",
         Where.PLACE,
         "the tracer's figures as Prometheus text",
-        "Prints them once, or serves them on the loopback of where the lab runs.",
+        "Prints them once, or serves them on loopback: of this box, wherever the lab runs.",
+        serves=("serve", "port"),
         starts=False,
     ),
     "call": Command(

@@ -16,6 +16,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--protocol", action="store_true", help="only the protocol core, in memory: needs no guest"
     )
+    parser.add_argument(
+        "--tracing", action="store_true", help="only what tracing costs, in a machine of its own"
+    )
     parser.add_argument("--rounds", type=int, default=3, metavar="N", help="how often (3)")
     parser.add_argument("--json", action="store_true", help="one JSON document")
 
@@ -24,26 +27,39 @@ def run(args: argparse.Namespace, console: Console) -> int:
     """Measure the protocol in memory and a lab in a machine of its own; print figures and goals."""
     from lab.bench_protocol import measure_protocol
 
+    if args.tracing:
+        from lab.bench_tracing import measure_tracing
+
+        _print(measure_tracing(console, place=_place(args), pairs=3 * max(1, args.rounds)), args)
+        return 0
     with console.step("the protocol core, in memory"):
         measured = measure_protocol()
     if not args.protocol:
         whole = _measure_lab(args, console)
         measured = {**measured, **whole, "figures": [*measured["figures"], *whole["figures"]]}
+    _print(measured, args)
+    return 0
+
+
+def _print(measured: dict[str, Any], args: argparse.Namespace) -> None:
     if args.json:
         rows = [{**asdict(figure), "median": figure.value} for figure in measured["figures"]]
         print(json.dumps({**measured, "figures": rows}, indent=1))
     else:
         print("\n".join(_lines(measured)))
-    return 0
+
+
+def _place(args: argparse.Namespace) -> list[str]:
+    place = ["--place", "appliance"]
+    if kernel := getattr(args, "kernel", None):
+        place += ["--kernel", kernel]
+    return place
 
 
 def _measure_lab(args: argparse.Namespace, console: Console) -> dict[str, Any]:
     from lab.bench import measure
 
-    place = ["--place", "appliance"]
-    if kernel := getattr(args, "kernel", None):
-        place += ["--kernel", kernel]
-    return measure(console, place=place, rounds=max(1, args.rounds))
+    return measure(console, place=_place(args), rounds=max(1, args.rounds))
 
 
 def _lines(measured: dict[str, Any]) -> Iterator[str]:
@@ -55,9 +71,12 @@ def _lines(measured: dict[str, Any]) -> Iterator[str]:
         mark = " " if figure.is_met else "!"
         goal = f"< {figure.goal:g}" if figure.goal is not None else ""
         yield f"{figure.name:<52}{figure.value:>9.1f}{mark}{goal:>8} {figure.unit}"
-    yield "\nwhere the time of the SCCRQ goes"
-    for line in measured["profile"]:
+    for line in measured.get("remarks", ()):
         yield f"  {line}"
+    if "profile" in measured:
+        yield "\nwhere the time of the SCCRQ goes"
+        for line in measured["profile"]:
+            yield f"  {line}"
     if "steps" in measured:
         yield "\nwhere the seconds of the last bring-up went, inside the machine"
         for step in measured["steps"]:

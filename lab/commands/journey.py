@@ -26,8 +26,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, console: Console) -> int:
     """Show journeys as they end; until ``--count``, or Ctrl-C."""
+    from lab.network.plan import runtime_folder
     from lab.pictures.journey import draw_honesty, draw_journey
     from lab.results.pcapng import JourneyCapture
+    from lab.running.daemons import bpf_cache
     from lab.running.journeys import followed
     from probes.journey_choice import as_options
 
@@ -35,7 +37,8 @@ def run(args: argparse.Namespace, console: Console) -> int:
     options = [*as_options(args), *(["--netns", str(netns)] if netns else [])]
     ascii_only = not (sys.stdout.encoding or "").lower().startswith("utf")
     capture = JourneyCapture()
-    with followed(options, nodes) as told:
+    cache = None if args.all else bpf_cache(runtime_folder(args.lab))
+    with followed(options, nodes, cache) as told:
         for record in told:
             if args.json:
                 print(json.dumps(record), flush=True)

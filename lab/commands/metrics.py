@@ -37,7 +37,10 @@ def run(args: argparse.Namespace, console: Console) -> int:
         return 0
     path = live.folder / "metrics.token"
     with MetricsServer(args.port, make_token(path), text) as server:
-        console.say(f"http://{HOST}:{server.port}/metrics, with the token in {path}")
+        console.say(
+            f"http://{HOST}:{server.port}/metrics, with the token in {path}"
+            f" (l2tp-lab --lab {args.lab} shell -- cat {path})"
+        )
         try:
             server.serve_forever()
         finally:

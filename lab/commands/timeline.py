@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import time
 
 from lab.console import Console
 
@@ -25,18 +24,19 @@ def run(args: argparse.Namespace, console: Console) -> int:
     from lab.running.live import Live
     from lab.running.timelines import LabTimeline
     from lab.timeline import Drawing
+    from probes.beat import Beat
 
     live = Live.open(args.lab)
     if args.node:
         live.netns(args.node)  # so that a wrong name is told
     timeline, drawing = LabTimeline(live), Drawing()
-    while True:
-        for record in timeline.settled() if args.follow else timeline.read():
-            if _fits(record, args):
-                print(json.dumps(record) if args.json else drawing.line(record), flush=True)
-        if not args.follow:
-            break
-        time.sleep(_TURN_S)
+    with Beat(_TURN_S, None if args.follow else 0) as beat:
+        while True:
+            for record in timeline.settled() if args.follow else timeline.read():
+                if _fits(record, args):
+                    print(json.dumps(record) if args.json else drawing.line(record), flush=True)
+            if not beat.next():
+                break
     if args.json:
         for record in timeline.not_seen():
             print(json.dumps(record))

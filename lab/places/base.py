@@ -50,3 +50,9 @@ class Place(Protocol):
 
         A folder's contents land in the folder ``target``, which is made when missing.
         """
+
+    def reached(self, port: int) -> AbstractContextManager[None]:
+        """Let a port of this box's loopback lead to the same one of the place's, while it lasts.
+
+        Raises ``lab.errors.LabError`` where the port is taken.
+        """

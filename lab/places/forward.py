@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import shutil
+import socket
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
@@ -58,12 +59,23 @@ def forward(
         settings = [
             f"{name}={value}" for name, value in {**_settings(environment), **chosen}.items()
         ]
+        if command.serves and getattr(args, command.serves[0]):
+            port = getattr(args, command.serves[1]) or _free_port()
+            stack.enter_context(place.reached(port))
+            line.append(f"--{command.serves[1]}={port}")
         try:
             stdin = 0 if command.reads_input and not tty else None
             return place.run(["env", *settings, *line], tty=tty, stdin=stdin)
         finally:
             for source, target in outputs:
                 place.fetch(source, target)
+
+
+def _free_port() -> int:
+    """Take a port that is free here; the same one is asked for where the lab runs."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 def _file_of(args: argparse.Namespace, option: str) -> Path | None:

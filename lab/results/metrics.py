@@ -44,6 +44,7 @@ class _Snapshot(Collector):
             yield self._counter(name, says, label, figures)
         yield self._verdicts()
         yield self._latency()
+        yield from self._reconciled()
         yield from self._honesty()
 
     def _rows(self) -> Iterator[tuple[list[str], Mapping[str, Any]]]:
@@ -84,6 +85,25 @@ class _Snapshot(Collector):
             buckets.append(("+Inf", float(row["latency_packets"])))
             family.add_metric(labels, buckets, row["latency_ns_total"] / 1e9)
         return family
+
+    def _reconciled(self) -> Iterator[Any]:
+        agree = GaugeMetricFamily(
+            "l2tp_probes_reconciled",
+            "1 where the figures agree with the driver's own counters, 0 where they do not",
+            labels=_SESSION,
+        )
+        differs = GaugeMetricFamily(
+            "l2tp_probes_difference",
+            "What the driver's own counter says beyond the figures",
+            labels=[*_SESSION, "counter"],
+        )
+        for labels, row in self._rows():
+            if found := row.get("driver"):
+                agree.add_metric(labels, float(found["agrees"]))
+                for name, values in found["differs"].items():
+                    differs.add_metric([*labels, name], values["driver"] - values["probes"])
+        yield agree
+        yield differs
 
     def _honesty(self) -> Iterator[Any]:
         lost = CounterMetricFamily(

@@ -1,4 +1,4 @@
-"""The shapes of what journeys and timelines say, a model for each; docs/trace.md tells them.
+"""The shapes of what trace, journey and timeline say, a model for each; docs/trace.md tells them.
 
 For whoever reads those lines, and for the tests, which hold real output against them. What the
 tool writes it writes without them: importing pydantic takes longer than most commands.
@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 Nanoseconds = Annotated[int, Field(ge=0)]
 Id = Annotated[int, Field(ge=1, le=0xFFFF_FFFF)]
 Octets = Annotated[int, Field(ge=0)]
+Count = Annotated[int, Field(ge=0)]
 
 
 class _Record(BaseModel):
@@ -114,6 +115,116 @@ class TimelineRecord(_Record):
     event: str
     says: str
     details: dict[str, Any]
+
+
+class Difference(_Record):
+    """One of the driver's counters that the figures do not make."""
+
+    probes: int
+    driver: int
+
+
+class Reconciliation(_Record):
+    """A row beside the driver's own counters."""
+
+    agrees: bool
+    counters: dict[str, int]
+    older: dict[str, int]
+    differs: dict[str, Difference]
+
+
+class Numbers(_Record):
+    """What the numbers of a session's data say."""
+
+    rx_numbered: Count
+    rx_last_ns: Count
+    rx_next_ns: Count
+    rx_gaps: Count
+    rx_skipped: Count
+    rx_late: Count
+    rx_depth: Count
+    rx_resyncs: Count
+    nr: Count
+    queue: Count
+    queue_max: Count
+    tx_numbered: Count
+    tx_last_ns: Count
+
+
+class Peer(_Record):
+    """The other end of a session, where it is on this kernel."""
+
+    netns: int
+    netns_cookie: int
+    tunnel_id: Count
+    session_id: Count
+    data_packets: Count
+    tx_packets: Count
+
+
+class Figures(_Record):
+    """One session (or, with session_id 0, a tunnel's control messages) in one namespace."""
+
+    netns: int
+    netns_cookie: int
+    tunnel_id: Count
+    session_id: Count
+    version: Count
+    last_seen_ns: Nanoseconds
+    packets: Count
+    bytes: Count
+    control_packets: Count
+    control_bytes: Count
+    data_packets: Count
+    data_bytes: Count
+    consumed: Count
+    passed_up: Count
+    data_consumed: Count
+    data_passed_up: Count
+    ppp_control_packets: Count
+    latency_packets: Count
+    latency_ns_total: Nanoseconds
+    latency_ns_log2: list[Count]
+    latency_ns_p50: Nanoseconds | None
+    latency_ns_p90: Nanoseconds | None
+    latency_ns_p99: Nanoseconds | None
+    verdicts: dict[str, Count]
+    waiting: Count
+    dropped: Count
+    dropped_unrecorded: Count
+    tx_packets: Count
+    tx_bytes: Count
+    tx_errors: Count
+    tx_ns_total: Nanoseconds
+    tx_ns_log2: list[Count]
+    tx_ns_p50: Nanoseconds | None
+    tx_ns_p90: Nanoseconds | None
+    tx_ns_p99: Nanoseconds | None
+    interface: str
+    uses: Count
+    registered_ns: Nanoseconds | None
+    ended_ns: Nanoseconds | None
+    local_address: str
+    peer_address: str
+    peer_tunnel_id: Count
+    peer_session_id: Count
+    numbers: Numbers | None
+    peer: Peer | None
+    driver: Reconciliation | None
+
+
+class TraceRecord(_Record):
+    """One round of ``l2tp-lab trace --json``."""
+
+    hooks: list[Hook]
+    lost_events: Count
+    losses: dict[str, Count]
+    figures: list[Figures]
+    evicted_figures: Count
+    costs_measured: bool
+    not_reconciled: str
+    time_ns: Nanoseconds
+    nodes: dict[str, str]
 
 
 JOURNEY_LINE: TypeAdapter[JourneyRecord | JourneyStatus] = TypeAdapter(

@@ -9,16 +9,7 @@ from pathlib import Path
 
 from lab.network.plan import File, Folder, Process
 from lab.running.toml_text import Value, toml_text
-from lab.topology import (
-    OUR_DAEMON,
-    Call,
-    LnsService,
-    Node,
-    Topology,
-    Tunnel,
-    User,
-    netns_name,
-)
+from lab.topology import Call, LnsService, Node, Topology, Tunnel, User, netns_name
 
 ROLES = ("lac", "lns")
 """The kinds of nodes that run a daemon of ours."""
@@ -44,12 +35,12 @@ def daemon_files(topology: Topology, folder: Path) -> tuple[Folder | File, ...]:
 
 
 def daemon_nodes(topology: Topology) -> tuple[Node, ...]:
-    """Give the nodes with a daemon of ours, answerers first, so that nobody calls too early."""
+    """Give the nodes with a daemon, answerers first, so that nobody calls too early."""
     return tuple(
         node
         for role in reversed(ROLES)
         for node in topology.nodes
-        if node.kind == role and node.daemon == OUR_DAEMON and topology.tunnels_of(node.name)
+        if node.kind == role and topology.tunnels_of(node.name)
     )
 
 
@@ -71,13 +62,21 @@ def daemon_processes(
     )
 
 
+def bpf_cache(folder: Path) -> Path:
+    """Name the folder for a lab's compiled probes; it goes with the lab."""
+    return folder / "bpf"
+
+
 def tracer_process(folder: Path, *, python: str = "/usr/bin/python3") -> Process:
     """Say how the tracer is started; ``python`` must see bcc, so it is Debian's own by default."""
     socket = folder / "trace.sock"
     return Process(
         name="tracer",
         netns=None,
-        argv=(python, "-m", "probes", "serve", "--moments", "--socket", str(socket)),
+        argv=(
+            *(python, "-m", "probes", "serve", "--moments"),
+            *("--cache", str(bpf_cache(folder)), "--socket", str(socket)),
+        ),
         log=str(folder / "trace.log"),
     )
 

@@ -6,7 +6,9 @@ import contextlib
 import json
 import signal
 import subprocess
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from lab.errors import CannotRun, LabError
@@ -18,17 +20,31 @@ _PATIENCE_S = 30.0
 
 @contextlib.contextmanager
 def followed(
-    options: Sequence[str], nodes: Mapping[int, str], command: str = "journey"
+    options: Sequence[str],
+    nodes: Mapping[int, str],
+    cache: Path | None,
+    command: str = "journey",
 ) -> Iterator[Iterator[dict[str, Any]]]:
     """Start ``python3 -m probes COMMAND`` and give what it tells, one object at a time.
 
     The first object has the kind "ready", the last one "status". Leaving ends it.
-    options: of that command. nodes: names of namespaces by inode number.
+    options: of that command. nodes: names of namespaces by inode number. cache: where compiled
+    programs are kept; None keeps none.
     Raises LabError, or CannotRun, with the probes' own words when it ends early.
     """
+    with contextlib.ExitStack() as stack:
+        if cache is None:
+            temporary = tempfile.TemporaryDirectory(prefix="l2tp-lab-journey-")
+            cache = Path(stack.enter_context(temporary))
+        words = [command, *options, "--cache", str(cache)]
+        yield stack.enter_context(_followed(words, nodes))
+
+
+@contextlib.contextmanager
+def _followed(words: Sequence[str], nodes: Mapping[int, str]) -> Iterator[Iterator[dict[str, Any]]]:
     named = [word for inode, name in nodes.items() for word in ("--node", f"{inode}={name}")]
     process = subprocess.Popen(
-        [tracer_python(), "-m", "probes", command, *options, *named],
+        [tracer_python(), "-m", "probes", *words, *named],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

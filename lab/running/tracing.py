@@ -73,8 +73,9 @@ def of_everybody() -> Iterator[Source]:
     """
     with tempfile.TemporaryDirectory(prefix="l2tp-lab-trace-") as folder:
         path = Path(folder) / "trace.sock"
+        cache = ("--cache", str(Path(folder) / "bpf"))
         tracer = subprocess.Popen(
-            [tracer_python(), "-m", "probes", "serve", "--socket", str(path)],
+            [tracer_python(), "-m", "probes", "serve", "--socket", str(path), *cache],
             stderr=subprocess.PIPE,
             text=True,
             env=environment(),

@@ -177,7 +177,8 @@ INLINE int hook_returned(int passed_up)
     if (!now)
         return 0;
     if (!now->active) {
-        count_loss(LOSS_RETURN_UNMATCHED);
+        if (now->skb) /* else this CPU has seen no entry yet: it was there before the probes */
+            count_loss(LOSS_RETURN_UNMATCHED);
         return 0;
     }
     now->active = 0;

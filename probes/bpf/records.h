@@ -76,7 +76,7 @@ BPF_TABLE("lru_hash", u64, u32, tunnel_versions, 1);
 BPF_PERCPU_ARRAY(nothing, struct figure, 1);
 BPF_PERCPU_ARRAY(no_session, struct session_note, 1);
 
-/* probes/events.py: SETTINGS, written once all hooks are tried. */
+/* probes/events.py: SETTINGS, written before a packet can begin. */
 struct settings {
     u64 ppp_text, ppp_text_end;   /* where ppp_generic's code lies; 0 = not known */
     u64 l2tp_text, l2tp_text_end; /* the same of l2tp_ppp */

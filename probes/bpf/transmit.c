@@ -83,7 +83,8 @@ INLINE int xmit_returned(int result)
         return 0;
     depth = stack->depth - 1;
     if (depth >= MAX_NESTED) {
-        count_loss(LOSS_SEND_UNMATCHED);
+        if (stack->frames[0].entered_ns) /* else no entry yet: it was there before the probes */
+            count_loss(LOSS_SEND_UNMATCHED);
         if (stack->depth)
             stack->depth = depth;
         return 0;

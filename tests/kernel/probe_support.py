@@ -106,6 +106,17 @@ class Namespace:
             finally:
                 _check(_libc.setns(before.fileno(), _CLONE_NEWNET), "setns")
 
+    @contextlib.contextmanager
+    def flood(self, address: str) -> Iterator[None]:
+        """Ping an address inside as fast as it answers, for as long as the context lasts."""
+        argv = ["ip", "netns", "exec", self.name, "ping", "-q", "-f", address]
+        process = subprocess.Popen(argv, stdout=subprocess.DEVNULL)
+        try:
+            yield
+        finally:
+            process.terminate()
+            process.wait()
+
     def interface(self, name: str, counter: str) -> int:
         """Read one counter of an interface inside."""
         (link,) = json.loads(self.ip("-s", "-j", "link", "show", "dev", name))

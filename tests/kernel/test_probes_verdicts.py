@@ -13,6 +13,7 @@ from probes import modules
 from probes.tracer import Tracer
 from probes.verdicts import RECEIVED, Verdict
 from tests.kernel import probe_support as support
+from tests.kernel.driver_states import held_socket, make_session_without_socket
 
 pytestmark = pytest.mark.kernel
 
@@ -88,6 +89,14 @@ def expire(pair: Any) -> None:
 
 def sequence_required(pair: Any) -> None:
     with_unit(pair).option(support.SO_RECVSEQ, 1)
+    pair.left.send_data(9, IP_FRAME)
+
+
+def numbers_expected_as_lns(pair: Any) -> None:
+    """An LNS that numbers what it sends wants numbers too, whatever RECVSEQ says."""
+    session = with_unit(pair)
+    for option in (support.SO_LNSMODE, support.SO_SENDSEQ):
+        session.option(option, 1)
     pair.left.send_data(9, IP_FRAME)
 
 
@@ -179,6 +188,7 @@ ROWS: list[tuple[Callable[[Any], None], dict[Verdict, int]]] = [
     (outside_window, {Verdict.OUTSIDE_WINDOW: 1}),
     (expire, {Verdict.DELIVERED: 2, Verdict.EXPIRED: 1}),
     (sequence_required, {Verdict.SEQUENCE_REQUIRED: 1}),
+    (numbers_expected_as_lns, {Verdict.SEQUENCE_REQUIRED: 1}),
     (bad_offset, {Verdict.BAD_OFFSET: 1}),
     (socket_waits, {Verdict.WAITING_SOCKET: 1}),
     (socket_read, {Verdict.READ: 1}),
@@ -254,6 +264,55 @@ def test_sending_on_a_socket_that_is_not_connected_fails(tracer: Tracer, pair: A
     row = support.row_of(tracer.snapshot(), pair.left, 9)
     assert row["verdicts"] == {"not_connected": 1}
     assert pair.left.sessions[0].stats()["tx_errors"] == 1
+
+
+@pytest.mark.long
+def sent(tracer: Tracer, pair: Any) -> dict[str, int]:
+    """Give what became of what the left end sent, which the driver counts the same."""
+    row = support.row_of(tracer.snapshot(), pair.left, 9)
+    stats = pair.left.sessions[0].stats()
+    assert (stats["tx_packets"], stats["tx_errors"]) == (row["tx_packets"], row["tx_errors"])
+    return {v: n for v, n in row["verdicts"].items() if v not in {r.label for r in RECEIVED}}
+
+
+@pytest.mark.long
+def test_what_is_longer_than_a_datagram_fails(tracer: Tracer, pair: Any) -> None:
+    os.write(pair.left.sessions[0].fd, support.PPP_IP + bytes(65_525))
+    assert sent(tracer, pair) == {"too_long": 1}
+
+
+@pytest.mark.long
+def test_what_ip_does_not_take_fails(tracer: Tracer, pair: Any) -> None:
+    pair.left.sessions[0].attach_unit("10.64.0.1/32", "10.64.0.2")
+    pair.left.namespace.ip("link", "set", "wire", "down")  # and the way to the peer with it
+    pair.left.sessions[0].send_ppp(ECHO)
+    assert sent(tracer, pair) == {"send_failed": 1}
+
+
+@pytest.mark.long
+def test_while_user_space_holds_the_socket_sending_fails(tracer: Tracer, pair: Any) -> None:
+    pair.left.sessions[0].attach_unit("10.64.0.1/32", "10.64.0.2")
+    with held_socket(pair.left.udp):
+        pair.left.sessions[0].send_ppp(ECHO)
+        assert sent(tracer, pair) == {"socket_busy": 1}
+
+
+@pytest.mark.long
+def test_a_session_without_a_socket_drops(tracer: Tracer, pair: Any) -> None:
+    with pair.right.namespace.inside():
+        make_session_without_socket(pair.right.tunnel_id, 77, 78)
+    pair.left.send_data(77, IP_FRAME)
+    assert verdicts(tracer, pair, 77) == {"no_socket": 1}
+
+
+@pytest.mark.long
+def test_a_frame_that_is_bridged_is_sent_on(tracer: Tracer, pair: Any) -> None:
+    with pair.second_tunnel() as (_, middle):
+        pair.right.sessions[0].bridge_to(middle.sessions[0])
+        pair.left.send_data(9, IP_FRAME)
+        assert verdicts(tracer, pair) == {"bridged": 1}
+        out = support.row_of(tracer.snapshot(), middle, 10)
+        assert out["verdicts"]["sent"] == 1
 
 
 @pytest.mark.long

@@ -6,8 +6,11 @@ import json
 import os
 import re
 import signal
+import stat
 import subprocess
 import sys
+import urllib.error
+import urllib.request
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -17,7 +20,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from lab.checks import CHECKS, ONLY_FOR
-from lab.results.records import JOURNEY_LINE, TimelineRecord
+from lab.results.records import JOURNEY_LINE, TimelineRecord, TraceRecord
 from tests.kernel.lab_support import run_lab
 
 pytestmark = pytest.mark.kernel
@@ -74,6 +77,9 @@ def test_up_again_changes_nothing(live: dict[str, Any]) -> None:
 
 def test_trace_names_nodes_and_shows_what_is_not_attached(live: dict[str, Any]) -> None:
     round_ = json.loads(run("trace", "--json", "--count", "1"))
+    TraceRecord.model_validate(round_)
+    assert all(row["driver"]["agrees"] for row in round_["figures"] if row["driver"])
+    assert any(row["driver"] for row in round_["figures"])
     assert set(round_["nodes"].values()) == {"lac", "core", "lns", "inet"}
     assert {str(row["netns"]) for row in round_["figures"]} <= set(round_["nodes"])
     assert all(hook["attached"] for hook in round_["hooks"])
@@ -189,6 +195,63 @@ def test_metrics_are_prometheus_text_of_every_session(live: dict[str, Any]) -> N
     assert nodes == {"lac", "lns"}
     attached = families["l2tp_probes_hook_attached"].samples
     assert attached and all(sample.value == 1 for sample in attached)
+
+
+@pytest.mark.long
+def test_metrics_are_served_to_who_has_the_token(live: dict[str, Any]) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "lab", "--lab", LAB, "metrics", "--serve", "--port", "0"],
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "L2TP_LAB_INSIDE": "1"},
+    )
+    try:
+        assert process.stderr is not None
+        said = process.stderr.readline()
+        found = re.search(r"(http://\S+/metrics), with the token in (\S+)", said)
+        assert found, said
+        url, token = found[1], Path(found[2])
+        assert stat.S_IMODE(token.stat().st_mode) == 0o600
+        bearer = {"Authorization": f"Bearer {token.read_text()}"}
+        with urllib.request.urlopen(urllib.request.Request(url, headers=bearer)) as answer:
+            families = list(text_string_to_metric_families(answer.read().decode()))
+        agree = next(family for family in families if family.name == "l2tp_probes_reconciled")
+        assert agree.samples and {sample.value for sample in agree.samples} == {1.0}
+        with pytest.raises(urllib.error.HTTPError, match="401"):
+            urllib.request.urlopen(url)
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=120)
+    assert not token.exists()
+
+
+@pytest.mark.long
+def test_a_timeline_goes_on_until_it_is_ended(live: dict[str, Any]) -> None:
+    (tunnel,) = json.loads(run("status", "--json"))["lac"]["tunnels"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "lab", "--lab", LAB, "timeline", "--follow", "--json"],
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "L2TP_LAB_INSIDE": "1"},
+    )
+    assert process.stdout is not None
+    TimelineRecord.model_validate_json(process.stdout.readline())
+    ids = f"{tunnel['local_tunnel_id']}/{tunnel['sessions'][0]['local_session_id']}"
+    run("hangup", "lac", ids)
+    lines = []
+    for line in process.stdout:
+        lines.append(TimelineRecord.model_validate_json(line))
+        ended = {one.event for one in lines if one.source == "kernel"}
+        if "session_deleted" in ended:
+            break
+    process.send_signal(signal.SIGINT)
+    rest, _ = process.communicate(timeout=120)
+    assert process.returncode == 0
+    times = [one.time_ns for one in lines]
+    assert times == sorted(times)
+    for line in rest.splitlines():
+        TimelineRecord.model_validate_json(line)
+    run("call")
 
 
 def test_the_timeline_joins_daemons_and_kernel(live: dict[str, Any]) -> None:

@@ -74,15 +74,21 @@ class Connection:
     def forward(self, local_port: int, guest_port: int) -> None:
         """Let a port of this box's loopback lead to one of the guest's loopback.
 
-        Lasts as long as the machine. Raises LabError when the local port is taken.
+        Lasts as long as the machine, or until ``end_forward``. Raises LabError when the local port
+        is taken.
         """
-        rule = f"127.0.0.1:{local_port}:127.0.0.1:{guest_port}"
+        rule = _rule(local_port, guest_port)
         argv = self._ssh("-O", "forward", "-o", "ExitOnForwardFailure=yes", "-L", rule)
         done = subprocess.run(argv, capture_output=True, text=True, check=False)
         if done.returncode != 0:
             raise LabError(
                 f"port {local_port} of this box cannot be forwarded: {done.stderr.strip()}"
             )
+
+    def end_forward(self, local_port: int, guest_port: int) -> None:
+        """Let the port lead there no longer."""
+        argv = self._ssh("-O", "cancel", "-L", _rule(local_port, guest_port))
+        subprocess.run(argv, capture_output=True, check=False)
 
     def is_open(self) -> bool:
         """Tell whether the master connection lives."""
@@ -188,3 +194,7 @@ class Connection:
         if code != 0:
             text = errors.decode(errors="replace").strip()
             raise LabError(f"{argv[0]} failed in the appliance with code {code}: {text}")
+
+
+def _rule(local_port: int, guest_port: int) -> str:
+    return f"127.0.0.1:{local_port}:127.0.0.1:{guest_port}"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
@@ -69,6 +70,16 @@ class AppliancePlace:
     def fetch(self, source: PurePosixPath, target: Path) -> None:
         """Copy a file, or a folder's contents, out of the machine."""
         self._connected().fetch(source, target)
+
+    @contextmanager
+    def reached(self, port: int) -> Iterator[None]:
+        """Forward a port of this box's loopback to the same one of the machine's."""
+        connection = self._connected()
+        connection.forward(port, port)
+        try:
+            yield
+        finally:
+            connection.end_forward(port, port)
 
     def _connected(self) -> Connection:
         if self._connection is None:

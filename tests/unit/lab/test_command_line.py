@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
 import pytest
@@ -23,6 +25,7 @@ class RecordingPlace:
         self.code = code
         self.ran: list[list[str]] = []
         self.fetched: list[tuple[PurePosixPath, Path]] = []
+        self.ports: list[int] = []
 
     def prepare(self) -> None:
         self.ran.clear()
@@ -33,6 +36,12 @@ class RecordingPlace:
 
     def fetch(self, source: PurePosixPath, target: Path) -> None:
         self.fetched.append((source, target))
+
+    @contextmanager
+    def reached(self, port: int) -> Iterator[None]:
+        self.ports.append(port)
+        yield
+        self.ports.append(-port)
 
 
 def forwarded(words: list[str], place: RecordingPlace, **values: object) -> list[str]:
@@ -45,6 +54,17 @@ def forwarded(words: list[str], place: RecordingPlace, **values: object) -> list
 def test_options_about_places_stay_behind() -> None:
     words = ["status", "--place", "appliance", "--kernel=6.1", "--lab", "x", "--json"]
     assert forwarded(words, RecordingPlace()) == ["status", "--lab", "x", "--json"]
+
+
+def test_a_port_that_is_served_is_reached_from_this_box_while_it_is() -> None:
+    place = RecordingPlace()
+    words = ["metrics", "--serve", "--port", "9900"]
+    assert forwarded(words, place, serve=True, port=9900) == [*words, "--port=9900"]
+    assert place.ports == [9900, -9900]
+    chosen = forwarded(["metrics", "--serve", "--port=0"], place, serve=True, port=0)[-1]
+    assert place.ports[2] == int(chosen.removeprefix("--port=")) > 0
+    forwarded(["metrics"], place, serve=False, port=9900)
+    assert len(place.ports) == 4
 
 
 def test_a_users_own_command_travels_untouched() -> None:

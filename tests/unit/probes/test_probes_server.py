@@ -34,6 +34,7 @@ class MadeUp:
             figures=[],
             evicted_figures=0,
             costs_measured=False,
+            not_reconciled="",
             time_ns=self.taken,
         )
 

@@ -1,10 +1,11 @@
 """The table on the terminal."""
 
 from pathlib import Path
+from typing import Any
 
 from probes.aggregate import figure_row
 from probes.events import FIGURE, FIGURE_KEY, LATENCY_SLOTS, Loss
-from probes.snapshot import HookState, Snapshot
+from probes.snapshot import Difference, HookState, Reconciliation, Snapshot
 from probes.table import cost, draw, draw_numbers, netns_names
 from probes.verdicts import Verdict
 
@@ -46,6 +47,7 @@ def snapshot(*hooks: HookState, figures: bool = True, full: int = 0) -> Snapshot
         figures=[ROW] if figures else [],
         evicted_figures=0,
         costs_measured=False,
+        not_reconciled="",
         time_ns=1,
     )
 
@@ -111,3 +113,27 @@ def test_the_sequence_view_explains_what_it_shows() -> None:
     assert "reordering is off" in text
     assert "2 numbers never came" in text
     assert "no session" in draw_numbers(snapshot(hook(True)), {})
+
+
+def beside(driver: Reconciliation) -> str:
+    row: Any = {**ROW, "driver": driver}
+    return draw({**snapshot(hook(True)), "figures": [row]}, {4026532000: "lab-lns"})
+
+
+def test_figures_that_the_driver_does_not_bear_out_are_marked() -> None:
+    differs = {"rx_packets": Difference(probes=23, driver=25)}
+    text = beside(Reconciliation(agrees=False, counters={}, older={}, differs=differs))
+    assert "DOES NOT RECONCILE: lab-lns 7/9: rx_packets: the driver has 25, the probes 23" in text
+    assert "counters agree" not in text
+
+
+def test_what_is_older_than_the_probes_is_told_and_no_fault() -> None:
+    older = {"rx_packets": 4, "rx_bytes": 100}
+    text = beside(Reconciliation(agrees=True, counters={}, older=older, differs={}))
+    assert "lab-lns 7/9: older than the probes, and in no figure here: 4 rx_packets" in text
+    assert "the driver's own counters agree: 1 tunnels and sessions" in text
+
+
+def test_without_the_drivers_counters_the_reason_is_told() -> None:
+    text = draw({**snapshot(hook(True)), "not_reconciled": "no family l2tp"}, {})
+    assert "not held against the driver's own counters: no family l2tp" in text

@@ -143,3 +143,11 @@ def test_a_taken_port_is_told(ssh: Ssh, connection: Connection) -> None:
     ssh.answers((255, "", "mux_client_forward: forwarding request failed"))
     with pytest.raises(LabError, match="port 8080"):
         connection.forward(8080, 80)
+
+
+def test_a_port_is_forwarded_and_given_back(ssh: Ssh, connection: Connection) -> None:
+    connection.forward(8080, 80)
+    connection.end_forward(8080, 80)
+    asked = [[call[call.index("-O") + 1], call[call.index("-L") + 1]] for call in ssh.calls]
+    rule = "127.0.0.1:8080:127.0.0.1:80"
+    assert asked == [["forward", rule], ["cancel", rule]]

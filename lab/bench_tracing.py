@@ -1,0 +1,117 @@
+"""What tracing costs, measured in a machine of its own: medians, intervals, goals."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from statistics import median
+from typing import Any
+
+from lab.bench import LAB, Figure, conditions, machine_of
+from lab.console import Console
+from lab.errors import LabError
+
+#: By how much a packet may cost more with counters on, in percent.
+_GOALS = {"full size": 3.0, "64 bytes": 8.0}
+_START_S, _MEMORY_MB = 4.0, 150.0
+
+
+def measure_tracing(console: Console, *, place: Sequence[str], pairs: int) -> dict[str, Any]:
+    """Run the measurement in the appliance; return conditions, figures and remarks."""
+    load = os.getloadavg()[0]
+    with console.step(f"tracing: {pairs} pairs of off and on, programs, the highest rate"):
+        found = _run_there(place, pairs)
+    told = conditions(machine_of(place), load)
+    return {
+        "conditions": {**told, "guest_cpus": found["cpus"]},
+        "figures": list(_figures(found)),
+        "remarks": list(_remarks(found)),
+        "measured": found,
+    }
+
+
+def _run_there(place: Sequence[str], pairs: int) -> dict[str, Any]:
+    inside = ["shell", "--", "python3", "-m", "lab.tracing_bench", "--pairs", str(pairs)]
+    done = subprocess.run(
+        [sys.executable, "-m", "lab", *place, "--lab", LAB, *inside],
+        stdout=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    if done.returncode != 0:
+        raise LabError(f"the measurement ended with code {done.returncode}")
+    measured: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return measured
+
+
+def _figures(found: dict[str, Any]) -> list[Figure]:
+    pairs = found["pairs"]
+    figures = []
+    for name, goal in _GOALS.items():
+        off, on = pairs["off_ns"][name], pairs["on_ns"][name]
+        figures += [
+            Figure(f"a packet of {name}, tracing off", tuple(ns / 1000 for ns in off), "us"),
+            Figure(f"a packet of {name}, counters on", tuple(ns / 1000 for ns in on), "us"),
+            Figure(f"counters on: a packet of {name} costs more by", overheads(off, on), "%", goal),
+        ]
+    costs = found["programs_ns"]
+    theirs = costs["bpftrace"]
+    for style in ("fentry", "kprobe", "bpftrace"):
+        for name in _GOALS:
+            if name in costs[style]:
+                goal_ns = theirs.get(name) if style == "fentry" else None
+                label = f"programs by {style}, a packet of {name}"
+                figures.append(Figure(label, (costs[style][name],), "ns", goal_ns))
+    flood = found["flood"]
+    rate = flood["driver_received"] / flood["seconds"] / 1000
+    missing = abs(flood["driver_received"] - flood["probes_received"])
+    missing += abs(flood["driver_sent"] - flood["probes_sent"])
+    return [
+        *figures,
+        Figure("the highest rate, all CPUs sending 64 bytes", (rate,), "kpkt/s"),
+        Figure("of these, not in the figures to the packet", (float(missing),), "", 0.5),
+        Figure("tracer, start to first figures, warm", tuple(pairs["started_s"]), "s", _START_S),
+        Figure("tracer, memory at most", tuple(pairs["memory_mb"]), "MB", _MEMORY_MB),
+    ]
+
+
+def overheads(off: Sequence[float], on: Sequence[float]) -> tuple[float, ...]:
+    """Give for each pair by how many percent "on" is more."""
+    return tuple(100 * (with_it / without - 1) for without, with_it in zip(off, on, strict=True))
+
+
+def interval(values: Sequence[float]) -> tuple[float, float]:
+    """Give the middle half of some values: quartiles, as medians of the two halves."""
+    ordered = sorted(values)
+    half = max(1, (len(ordered) + 1) // 2)
+    return median(ordered[:half]), median(ordered[-half:])
+
+
+def _remarks(found: dict[str, Any]) -> list[str]:
+    pairs = found["pairs"]
+    remarks = []
+    for name in _GOALS:
+        low, high = interval(overheads(pairs["off_ns"][name], pairs["on_ns"][name]))
+        remarks.append(
+            f"{name}: the middle half of the pairs lies from {low:+.1f} to {high:+.1f} %"
+        )
+    for style, costs in found["programs_ns"].items():
+        if "why_not" in costs:
+            remarks.append(f"{style} was not measured: {costs['why_not']}")
+    flood = found["flood"]
+    agree = "agrees" if flood["reconciled"] else "DOES NOT AGREE"
+    remarks.append(
+        f"at the highest rate the driver {agree}: {flood['driver_sent']} sent and"
+        f" {flood['driver_received']} received, {flood['probes_sent']} and"
+        f" {flood['probes_received']} in the figures; {flood['lost_events']} events lost"
+    )
+    journeys = found["journeys"]
+    rate = journeys["driver_sent"] / journeys["seconds"] / 1000
+    remarks.append(
+        f"journeys, one in {journeys['one_in']} of {journeys['eligible']} packets ({rate:.1f}"
+        f" kpkt/s): {journeys['told']} told, {journeys['lost_events']} events known to be lost"
+    )
+    return remarks
