@@ -28,6 +28,18 @@ def status(daemon: Daemon) -> dict[str, Any]:
         "listening": [str(address) for address in daemon.sockets.listening],
         "tunnels": [_tunnel(daemon, tunnel) for tunnel in daemon.view.tunnels.values()],
         "dropped": {str(reason): count for reason, count in daemon.endpoint.dropped.items()},
+        "ended": [_ended(tunnel) for tunnel in daemon.view.ended],
+    }
+
+
+def _ended(tunnel: TunnelView) -> dict[str, Any]:
+    """Say how a tunnel ended, also when nothing else of it is left (the newest stands last)."""
+    return {
+        "local_tunnel_id": tunnel.local_tunnel_id,
+        "peer": str(tunnel.peer),
+        "peer_host_name": tunnel.peer_host_name,
+        "cause": tunnel.cause,
+        "since_ns": tunnel.since_ns,
     }
 
 

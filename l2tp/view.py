@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
+from collections import Counter, deque
 from dataclasses import dataclass, field
+from typing import Final
 
 from l2tp.events import (
     CallAnswered,
@@ -18,6 +19,9 @@ from l2tp.events import (
     TunnelRequested,
 )
 from l2tp.parameters import Address
+
+_ENDED_KEPT: Final = 16
+"""So many ends of tunnels are remembered, for who asks afterwards why."""
 
 
 @dataclass(slots=True)
@@ -54,6 +58,7 @@ class View:
 
     def __init__(self) -> None:
         self.tunnels: dict[int, TunnelView] = {}
+        self.ended: deque[TunnelView] = deque(maxlen=_ENDED_KEPT)
 
     def opened(self, local_tunnel_id: int, peer: Address) -> None:
         """Note a tunnel that we opened ourselves."""
@@ -79,6 +84,7 @@ class View:
                 if closed := self.tunnels.get(event.local_tunnel_id):
                     closed.cause = event.cause
                     closed.enter("closed")
+                    self.ended.append(closed)
             case TunnelReleased():
                 self.tunnels.pop(event.local_tunnel_id, None)
             case CallRequested():

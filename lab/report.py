@@ -37,13 +37,15 @@ def picture(topology: Topology, status: Mapping[str, Any]) -> str:
 def views_text(views: Views) -> str:
     """Say whether the daemons and the kernel agree, and what they do not agree on."""
     if not views.disagreements:
-        return f"daemons, netlink and /proc agree ({views.objects} tunnel and session ends)"
+        foreign = views.foreign
+        told = "".join(f"; {n} are {daemon}'s, which tells nobody" for daemon, n in foreign.items())
+        return f"daemons, netlink and /proc agree ({views.objects} tunnel and session ends{told})"
     return "\n".join(("not agreed:", *(f"  ✗ {one}" for one in views.disagreements)))
 
 
 def closing_words(live: Live, results: Sequence[Result], steps: Sequence[Step]) -> str:
     """Compose what ``l2tp-lab up`` ends with."""
-    status = {node: live.status(node) for node in live.daemons}
+    status = live.statuses()
     parts = [picture(live.topology, status)]
     if results:
         parts.append(text(results))
@@ -56,7 +58,7 @@ def as_json(live: Live, results: Sequence[Result], steps: Sequence[Step]) -> str
     """Write the same as one JSON document."""
     document = {
         "lab": live.lab,
-        "status": {node: live.status(node) for node in live.daemons},
+        "status": live.statuses(),
         "checks": json.loads(results_as_json(results)) if results else None,
         "steps": [asdict(step) for step in steps],
     }

@@ -30,8 +30,8 @@ def run(args: argparse.Namespace, console: Console) -> int:
     from lab.running.live import Live
 
     live = Live.open(args.lab)
-    first = live.topology.l2tp.tunnels[0]
-    node = args.node or (first.lns if args.number else first.lac)
+    ends = [tunnel.lns if args.number else tunnel.lac for tunnel in live.topology.l2tp.tunnels]
+    node = args.node or next((end for end in ends if end in live.daemons), ends[0])
     live.netns(node)
     with live.daemon(node) as daemon:
         ids = daemon.call(

@@ -22,7 +22,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
 
     What the daemons, netlink and /proc do not agree on stands below.
     """
-    from lab.pictures.dropped import dropped_lines
+    from lab.pictures.dropped import dropped_lines, ended_lines
     from lab.report import picture, views_text
     from lab.running.live import Live
     from lab.running.views import look
@@ -40,7 +40,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
         print(json.dumps(status, indent=1))
     else:
         print(picture(live.topology, views.status))
-        for line in dropped_lines(views.status):
+        for line in (*dropped_lines(views.status), *ended_lines(views.status)):
             print(line)
         print(views_text(views))
     return 0

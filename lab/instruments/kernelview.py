@@ -40,6 +40,8 @@ class Tunnel:
     peer_tunnel_id: int
     statistics: L2tpStatistics
     version: int = 2  #: of L2TP
+    local: str | None = None  #: address and UDP port, as ``192.0.2.1:1701``; IPv4 only
+    peer: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +97,17 @@ def _tunnel(message: Any) -> Tunnel:
         message.get_attr("L2TP_ATTR_PEER_CONN_ID"),
         _statistics(message),
         message.get_attr("L2TP_ATTR_PROTO_VERSION"),
+        _end(message, "S"),
+        _end(message, "D"),
     )
+
+
+def _end(message: Any, side: str) -> str | None:
+    """Take a tunnel's own end (``S``, its source) or its peer's (``D``)."""
+    host, port = (
+        message.get_attr(f"L2TP_ATTR_{name}") for name in (f"IP_{side}ADDR", f"UDP_{side}PORT")
+    )
+    return f"{host}:{port}" if host and port else None
 
 
 def _session(message: Any) -> Session:
@@ -223,6 +235,12 @@ def _proc_net(netns: str, name: str) -> list[str]:
     # /proc/net belongs to whoever reads it, so it is read from inside the namespace.
     done = run_in(netns, ["cat", f"/proc/net/{name}"])
     return done.stdout.splitlines()
+
+
+def routes_of(netns: str, interface: str) -> set[str]:
+    """List the prefixes that are routed into an interface, IPv4 (``ip route show dev``)."""
+    lines = run_in(netns, ["ip", "route", "show", "dev", interface]).stdout.splitlines()
+    return {line.split()[0] for line in lines if line}
 
 
 def run_in(

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from l2tp.ppp.options import quoted
 from lab.errors import UsageError
@@ -30,7 +28,8 @@ class Service:
 class Call:
     """A tunnel of its own with one call in it: xl2tpd has one for each ``[lac]`` section.
 
-    ``lns`` is the LNS's address; ``redial_s`` whole seconds to wait after an end.
+    ``lns`` is the LNS's address; ``redial_s`` whole seconds to wait after an end. ``routes`` are
+    prefixes that lead into the session while PPP runs.
     """
 
     name: str
@@ -38,6 +37,7 @@ class Call:
     user: str
     autodial: bool = True
     redial_s: int = 1
+    routes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -62,6 +62,7 @@ class Xl2tpd:
     maximum_retries: int = 5
     backoff_cap_s: int = 8
     mtu: int = 1458
+    mru: int = 1458
     debug: bool = False
 
     def __post_init__(self) -> None:
@@ -84,6 +85,7 @@ def peer_files(peer: Xl2tpd, home: Path) -> tuple[Folder | File, ...]:
         File(str(home / "xl2tpd.conf"), _render("xl2tpd.conf", peer, home), 0o644),
         File(str(home / "l2tp-secrets"), tunnels, 0o600),
         File(str(ppp / "xl2tpd"), _render("ppp.options", peer, home), 0o644),
+        *(step for call in peer.calls for step in _call_files(peer, call, home)),
         # pppd refuses to run without this one, and reads it first.
         File(str(ppp / "options"), "", 0o644),
         File(str(ppp / "chap-secrets"), pairs, 0o600),
@@ -96,7 +98,25 @@ def peer_argv(home: Path, *, python: str = sys.executable) -> tuple[str, ...]:
     return (python, "-m", "lab.peers.start_xl2tpd", str(home))
 
 
+def _call_files(peer: Xl2tpd, call: Call, home: Path) -> Iterator[File]:
+    if call.routes:
+        # By pppd's own name for it: /etc/ppp is this peer's folder, and may hold programs.
+        script = f"/etc/ppp/{call.name}.ip-up"
+        options = _render("ppp.options", peer, home) + f"ip-up-script {script}\n"
+        yield File(str(home / "ppp" / call.name), options, 0o644)
+        yield File(str(home / "ppp" / f"{call.name}.ip-up"), _ip_up(call.routes), 0o755)
+
+
+def _ip_up(routes: tuple[str, ...]) -> str:
+    """Write what pppd runs once IPv4 is up, with the interface's name as its first word."""
+    lines = (f'ip route add {route} dev "$1"\n' for route in routes)
+    return "#!/bin/sh\n" + "".join(lines)
+
+
 def _render(name: str, peer: Xl2tpd, home: Path) -> str:
+    # Imported late: it takes longer than bringing up a lab without such a peer.
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
         undefined=StrictUndefined,

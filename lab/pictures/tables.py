@@ -39,7 +39,7 @@ def _tunnel_rows(node: str, status: Status) -> Iterator[tuple[str, ...]]:
         yield (
             node,
             _ids(tunnel.get("local_tunnel_id"), tunnel.get("peer_tunnel_id")),
-            _word(tunnel.get("state")),
+            _foreign(status) or _word(tunnel.get("state")),
             _word(tunnel.get("peer")),
             *_figures(tunnel.get("kernel")),
         )
@@ -58,11 +58,16 @@ def _session_rows(node: str, status: Status) -> Iterator[tuple[str, ...]]:
                 _word(tunnel.get("local_tunnel_id")),
                 _ids(session.get("local_session_id"), session.get("peer_session_id")),
                 _word(session.get("user")),
-                _word(state),
+                _foreign(status) or _word(state),
                 _word(ppp.get("interface")),
                 _word(ppp.get("local_ipv4")),
                 *_figures(session.get("kernel")),
             )
+
+
+def _foreign(status: Status) -> str:
+    """Say whose it is where the daemon is none of ours: of its states nobody tells."""
+    return f"{status['daemon']}'s" if "daemon" in status else ""
 
 
 def _ids(local: int | None, peer: int | None) -> str:

@@ -27,7 +27,7 @@ def _write(folder: Path, live: Live, results: Sequence[Result]) -> None:
     (folder / "run.json").write_text(as_json(results))
     (folder / "junit.xml").write_text(junit(results))
     (folder / "results.ktap").write_text(ktap(results))
-    status = {node: live.status(node) for node in live.daemons}
+    status = live.statuses()
     (folder / "status.json").write_text(json.dumps(status, indent=1) + "\n")
     (folder / "trace.json").write_text(json.dumps(live.tracer.snapshot(), indent=1) + "\n")
     timeline = LabTimeline(live)

@@ -14,7 +14,7 @@ from lab.network.builder import down, up
 from lab.network.netns import KernelWorld
 from lab.network.plan import File, Folder, make_plan, runtime_folder
 from lab.running.daemons import daemon_files, daemon_processes, tracer_process
-from lab.running.dialling import wait_for_daemons, wait_for_sessions
+from lab.running.dialling import dial_peers, wait_for_daemons, wait_for_sessions
 from lab.running.ipsec import (
     ipsec_files,
     ipsec_processes,
@@ -22,6 +22,7 @@ from lab.running.ipsec import (
     rulesets,
 )
 from lab.running.live import Live, SessionEnds
+from lab.running.peers import lab_peer_files, peer_processes
 from lab.running.supervision import why_ended
 from lab.topology import Topology
 from lab.waiting import wait_for
@@ -47,10 +48,16 @@ def bring_up(lab: str, topology: Topology, console: Console) -> Live:
         lab=lab,
         # First, because it takes longest and needs nothing of the rest.
         tracer=tracer_process(folder, python=tracer_python()),
-        files=(*daemon_files(topology, folder), *_protection(topology, folder)),
+        files=(
+            *daemon_files(topology, folder),
+            *lab_peer_files(topology, folder),
+            *_protection(topology, folder),
+        ),
         rulesets=rulesets(topology, folder, lab=lab),
         processes=(
             *ipsec_processes(topology, folder, lab=lab, python=daemon_python()),
+            # Before our LACs, which call at once; these call when they are told to.
+            *peer_processes(topology, folder, lab=lab),
             *daemon_processes(topology, folder, lab=lab, python=daemon_python()),
         ),
     )
@@ -85,6 +92,7 @@ def is_up(lab: str) -> bool:
 def _wait(live: Live, console: Console) -> None:
     with console.step("daemons answer"):
         wait_for_daemons(live)
+        dial_peers(live)
     with console.step("tunnels and PPP sessions"):
         sessions = wait_for_sessions(live)
     with console.step("tracer attached"):

@@ -9,7 +9,16 @@ from pathlib import Path
 
 from lab.network.plan import File, Folder, Process
 from lab.running.toml_text import Value, toml_text
-from lab.topology import Call, LnsService, Node, Topology, Tunnel, User, netns_name
+from lab.topology import (
+    OUR_DAEMON,
+    Call,
+    LnsService,
+    Node,
+    Topology,
+    Tunnel,
+    User,
+    netns_name,
+)
 
 ROLES = ("lac", "lns")
 """The kinds of nodes that run a daemon of ours."""
@@ -35,12 +44,12 @@ def daemon_files(topology: Topology, folder: Path) -> tuple[Folder | File, ...]:
 
 
 def daemon_nodes(topology: Topology) -> tuple[Node, ...]:
-    """Give the nodes with a daemon, answerers first, so that nobody calls too early."""
+    """Give the nodes with a daemon of ours, answerers first, so that nobody calls too early."""
     return tuple(
         node
         for role in reversed(ROLES)
         for node in topology.nodes
-        if node.kind == role and topology.tunnels_of(node.name)
+        if node.kind == role and node.daemon == OUR_DAEMON and topology.tunnels_of(node.name)
     )
 
 

@@ -41,7 +41,7 @@ def ends(live: Live, tunnel_id: int, session_id: int, node: str | None = None) -
     if node is not None:
         live.netns(node)
         return [End(node, tunnel_id, session_id)]
-    status = {name: live.status(name) for name in live.daemons}
+    status = live.statuses()
     found = list(matching(status, tunnel_id, session_id))
     if not found:
         what = f"session {session_id} in a tunnel {tunnel_id}" if session_id else "tunnel"

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
 from l2tp.control import ControlError
+from lab.instruments.kernelview import processes, routes_of, udp_sockets
 from lab.running.live import Live, SessionEnds
+from lab.running.peers import dial
 from lab.running.supervision import why_ended
 from lab.waiting import wait_for
 
@@ -20,12 +23,24 @@ _PATIENCE_A_SESSION_S = 1.0
 
 def dial_missing(live: Live) -> None:
     """Place every call of the topology that is not there."""
+    dial_peers(live)
     for tunnel in live.topology.l2tp.tunnels:
+        if tunnel.lac in live.peers:
+            continue
         with live.daemon(tunnel.lac) as daemon:
             there = set(_users(daemon.status()))
             for call in tunnel.calls:
                 if call.user not in there:
                     daemon.call(tunnel=tunnel.name, user=call.user)
+
+
+def dial_peers(live: Live) -> None:
+    """Have each foreign LAC place those of its calls that its LNS does not have."""
+    for tunnel in live.topology.l2tp.tunnels:
+        if tunnel.lac in live.peers:
+            there = set(_users(live.status(tunnel.lns)))
+            if not there.issuperset(call.user for call in tunnel.calls):
+                dial(live.folder, tunnel.lac, tunnel.name)
 
 
 def _users(status: dict[str, Any]) -> Iterator[str]:
@@ -35,13 +50,13 @@ def _users(status: dict[str, Any]) -> Iterator[str]:
 
 
 def wait_for_daemons(live: Live) -> None:
-    """Wait until every daemon answers on its control socket.
+    """Wait until every daemon answers on its control socket, and a foreign one listens.
 
     Raises LabError with the last words of one that ended.
     """
-    for node in live.daemons:
+    for node in live.ends:
         wait_for(
-            partial(_answers, live, node),
+            partial(_listens if node in live.peers else _answers, live, node),
             f"an answer of the daemon on {node}",
             deadline_s=_PATIENCE_S,
             problem=partial(why_ended, live.folder, node, live.folder / node / "output.log"),
@@ -56,19 +71,24 @@ def _answers(live: Live, node: str) -> bool:
         return False
 
 
+def _listens(live: Live, node: str) -> bool:
+    return bool(udp_sockets(live.netns(node), live.topology.l2tp.port))
+
+
 def wait_for_sessions(live: Live) -> list[SessionEnds]:
     """Wait until every call of the topology runs PPP at both ends, routes and addresses included.
 
     Raises LabError with the daemons' own cause when a tunnel or session ended instead.
     """
     wanted = sum(len(tunnel.calls) for tunnel in live.topology.l2tp.tunnels)
+    begun_ns = time.monotonic_ns()
 
     def look() -> list[SessionEnds] | None:
-        ready = [ends for ends in live.sessions() if _is_ready(ends)]
+        ready = [ends for ends in live.sessions() if _is_ready(live, ends)]
         return ready if len(ready) == wanted else None
 
     def problem() -> str:
-        causes = (cause for node in live.daemons for cause in _closed(live, node))
+        causes = (cause for node in live.daemons for cause in _ended(live, node, begun_ns))
         return "; ".join(causes)
 
     return wait_for(
@@ -79,22 +99,33 @@ def wait_for_sessions(live: Live) -> list[SessionEnds]:
     )
 
 
-def _is_ready(ends: SessionEnds) -> bool:
-    return all(side["ppp"] is not None and side["ppp"]["ready"] for side in (ends.lac, ends.lns))
+def _is_ready(live: Live, ends: SessionEnds) -> bool:
+    ready = all(side["ppp"] is not None and side["ppp"]["ready"] for side in (ends.lac, ends.lns))
+    if ready and ends.tunnel.lac in live.peers:
+        # Ours says so when its routes are there, too; a foreign one's pppd adds them in a script.
+        ready = set(ends.call.routes) <= routes_of(
+            live.netns(ends.tunnel.lac), ends.lac["ppp"]["interface"]
+        )
+    return ready
 
 
-def _closed(live: Live, node: str) -> Iterator[str]:
-    for tunnel in live.status(node)["tunnels"]:
-        if tunnel["state"] == "closed":
+def _ended(live: Live, node: str, since_ns: int) -> Iterator[str]:
+    for tunnel in live.status(node)["ended"]:
+        if tunnel["since_ns"] >= since_ns:
             name = f"tunnel {tunnel['local_tunnel_id']} to {tunnel['peer']}"
             yield f"{node}: {name} closed: {tunnel['cause']}"
 
 
 def wait_until_released(live: Live, node: str) -> None:
-    """Wait until a daemon has let go of every tunnel, their retention (RFC 2661 §5.7) included."""
+    """Wait until a daemon has let go of every tunnel, their retention (RFC 2661 §5.7) included.
+
+    A foreign daemon ends its pppds after its tunnel, which is then waited for as well.
+    """
+    netns = live.netns(node)
 
     def look() -> bool:
-        return not live.status(node)["tunnels"]
+        left = live.status(node)["tunnels"]
+        return not left and (node not in live.peers or not processes(netns, "pppd"))
 
     wait_for(look, f"the end of every tunnel on {node}", deadline_s=_PATIENCE_S)
 

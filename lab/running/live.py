@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from ipaddress import ip_address, ip_network
@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from l2tp.control import ControlClient
-from lab.errors import LabError
+from lab.errors import LabError, UsageError
 from lab.network.plan import runtime_folder
-from lab.topology import Call, Topology, Tunnel, from_json, netns_name
+from lab.topology import OUR_DAEMON, Call, Topology, Tunnel, from_json, netns_name
 from lab.topology.paths import way_of
 from probes.client import TraceClient
 
@@ -55,17 +55,58 @@ class Live:
 
     @property
     def daemons(self) -> list[str]:
-        """The nodes on which a LAC or an LNS runs."""
-        return [node.name for node in self.topology.nodes if node.kind in ("lac", "lns")]
+        """The nodes on which a LAC or an LNS of ours runs."""
+        return [name for name, daemon in self.ends.items() if daemon == OUR_DAEMON]
+
+    @property
+    def peers(self) -> list[str]:
+        """The nodes on which a foreign daemon runs."""
+        return [name for name, daemon in self.ends.items() if daemon != OUR_DAEMON]
+
+    @cached_property
+    def ends(self) -> dict[str, str]:
+        """The nodes on which a LAC or an LNS runs, and whose daemon that is."""
+        return {
+            node.name: node.daemon for node in self.topology.nodes if node.kind in ("lac", "lns")
+        }
 
     def daemon(self, node: str) -> ControlClient:
-        """Return a client of the daemon on a node."""
+        """Return a client of our daemon on a node. Raises UsageError where a foreign one runs."""
+        if node in self.peers:
+            raise UsageError(
+                f"{self.ends[node]} runs on {node}, and answers no questions. Ask the other end: "
+                f"{', '.join(self.daemons)}"
+            )
         return ControlClient(self.folder / node / "control.sock")
 
     def status(self, node: str) -> dict[str, Any]:
-        """Ask the daemon on a node for its status."""
+        """Ask the daemon on a node for its status; of a foreign one, the kernel."""
+        if node in self.peers:
+            from lab.running.seen import seen_status  # late: most labs have no foreign daemon
+
+            found = self.topology.node(node)
+            return seen_status(
+                self.netns(node), daemon=found.daemon, role=found.kind, host_name=node
+            )
         with self.daemon(node) as daemon:
             return daemon.status()
+
+    def statuses(self) -> dict[str, dict[str, Any]]:
+        """Ask for the status of every node with a daemon, foreign ones too."""
+        status = {node: self.status(node) for node in self.ends}
+        self.complete(status)
+        return status
+
+    def complete(self, status: Mapping[str, dict[str, Any]]) -> None:
+        """Add to a foreign daemon's sessions what only the other end knows of them."""
+        if not self.peers:
+            return
+        from lab.running.seen import complete_status
+
+        for tunnel in self.topology.l2tp.tunnels:
+            for here, there in ((tunnel.lac, tunnel.lns), (tunnel.lns, tunnel.lac)):
+                if here in self.peers and here in status and there in status:
+                    complete_status(status[here], status[there])
 
     @property
     def tracer(self) -> TraceClient:
@@ -74,7 +115,7 @@ class Live:
 
     def sessions(self) -> list[SessionEnds]:
         """Pair the two ends of every session that both daemons hold."""
-        status = {node: self.status(node) for node in self.daemons}
+        status = self.statuses()
         return [
             ends
             for tunnel in self.topology.l2tp.tunnels

@@ -7,6 +7,7 @@ run, so that counters must not go down from one to the next, and need not be equ
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -65,6 +66,17 @@ class Views:
     disagreements: tuple[Disagreement, ...]
 
     @property
+    def foreign(self) -> Counter[str]:
+        """How many tunnels and sessions are a foreign daemon's, by whose."""
+        return Counter(
+            status["daemon"]
+            for status in self.status.values()
+            if "daemon" in status
+            for tunnel in status["tunnels"]
+            for _ in (tunnel, *tunnel["sessions"])
+        )
+
+    @property
     def nodes(self) -> list[str]:
         """The nodes with a daemon that answers, and those of which something is to be said."""
         return list(dict.fromkeys([*self.status, *(one.node for one in self.disagreements)]))
@@ -97,10 +109,13 @@ def _look_once(live: Live) -> Views:
                 daemon = daemon_view(status[node])
             except ControlError as error:
                 disagreements.append(Disagreement(node, 0, 0, f"its daemon is silent: {error}"))
+        elif node in live.peers:
+            status[node] = live.status(node)
         tunnels, sessions = l2tp_objects(live.netns(node))
         seen = (daemon, netlink_view(tunnels, sessions), proc_view(entries(live.netns(node))))
-        disagreements += compare(node, seen)
+        disagreements += compare(node, seen, daemon_tells=node not in live.peers)
         objects += len({key for view in seen for key in view})
+    live.complete(status)
     return Views(status, objects, tuple(disagreements))
 
 
@@ -166,19 +181,28 @@ def proc_view(listed: Sequence[ProcEntry]) -> dict[Key, Sight]:
     }
 
 
-def compare(node: str, views: Sequence[Mapping[Key, Sight]]) -> Iterator[Disagreement]:
-    """Say what the daemon's, netlink's and /proc's view of a node, in this order, differ in."""
+def compare(
+    node: str, views: Sequence[Mapping[Key, Sight]], *, daemon_tells: bool = True
+) -> Iterator[Disagreement]:
+    """Say what the daemon's, netlink's and /proc's view of a node, in this order, differ in.
+
+    Without ``daemon_tells`` a foreign daemon owns what there is, and has no view of its own.
+    """
     for key in sorted({key for view in views for key in view}):
         sights = [view.get(key) for view in views]
-        for says in _differences(key, sights):
+        if sights[0] is None and daemon_tells:
+            yield Disagreement(node, *key, _nobodys(key, sights))
+        for says in _differences(sights):
             yield Disagreement(node, *key, says)
 
 
-def _differences(key: Key, sights: Sequence[Sight | None]) -> Iterator[str]:
-    daemon, netlink, _ = sights
-    if daemon is None:
-        where = " and ".join(name for name, sight in zip(VIEWS, sights, strict=True) if sight)
-        yield f"no daemon owns it, {where} shows it; to remove it: {_removal(key)}"
+def _nobodys(key: Key, sights: Sequence[Sight | None]) -> str:
+    where = " and ".join(name for name, sight in zip(VIEWS, sights, strict=True) if sight)
+    return f"no daemon owns it, {where} shows it; to remove it: {_removal(key)}"
+
+
+def _differences(sights: Sequence[Sight | None]) -> Iterator[str]:
+    _, netlink, _ = sights
     for name, sight in zip(VIEWS, sights, strict=True):
         if sight is not None or name == "daemon":
             continue

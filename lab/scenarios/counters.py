@@ -17,6 +17,7 @@ from typing import Any
 from lab.errors import CannotRun
 from lab.instruments.kernelview import interfaces, l2tp_objects, netns_inode
 from lab.instruments.ping import ping
+from lab.instruments.pppol2tp import entries
 from lab.running.live import Live, SessionEnds
 from lab.scenarios.finding import Finding
 from lab.scenarios.sample import sample
@@ -31,10 +32,13 @@ _READINGS = 20
 
 @dataclass(frozen=True, slots=True)
 class _Counts:
-    """One end's counts of one session, from the four sources, in packets."""
+    """One end's counts of one session, from the four sources, in packets.
 
-    ioctl_rx: int
-    ioctl_tx: int
+    ``own`` is what the session's socket told whoever holds it.
+    """
+
+    own_rx: int
+    own_tx: int
     netlink_rx: int
     netlink_tx: int
     interface_rx: int
@@ -71,7 +75,8 @@ def run(live: Live) -> Iterator[Finding]:
             f"{lac.interface_rx} at the LAC",
         )
         for side, counts in ((ends.tunnel.lac, lac), (ends.tunnel.lns, lns)):
-            yield from _one_end(f"{ends.call.user} at {side}", counts)
+            who = f"{ends.call.user} at {side}"
+            yield from _one_end(who, counts, foreign=side in live.peers)
         for sender, receiver, names in ((lac, lns, "LAC → LNS"), (lns, lac, "LNS → LAC")):
             yield Finding(
                 f"{ends.call.user}: {names}: every packet sent was received",
@@ -87,12 +92,13 @@ def _are_the_pings(live: Live, ends: SessionEnds, lac: _Counts, lns: _Counts) ->
     return as_many or (advertised and min(lns.interface_rx, lac.interface_rx) >= _PINGS)
 
 
-def _one_end(who: str, counts: _Counts) -> Iterator[Finding]:
+def _one_end(who: str, counts: _Counts, *, foreign: bool) -> Iterator[Finding]:
+    # A foreign daemon holds the socket that the ioctl is for; /proc counts the same there.
+    source = "/proc/net/pppol2tp" if foreign else "PPPIOCGL2TPSTATS"
     yield Finding(
-        f"{who}: PPPIOCGL2TPSTATS and netlink agree",
-        (counts.ioctl_rx, counts.ioctl_tx) == (counts.netlink_rx, counts.netlink_tx),
-        f"rx {counts.ioctl_rx} and {counts.netlink_rx}, "
-        f"tx {counts.ioctl_tx} and {counts.netlink_tx}",
+        f"{who}: {source} and netlink agree",
+        (counts.own_rx, counts.own_tx) == (counts.netlink_rx, counts.netlink_tx),
+        f"rx {counts.own_rx} and {counts.netlink_rx}, tx {counts.own_tx} and {counts.netlink_tx}",
     )
     yield Finding(
         f"{who}: session rx = ppp interface rx + PPP control frames",
@@ -155,10 +161,10 @@ def _read(
         for row in snapshot["figures"]
         if (row["netns"], row["tunnel_id"], row["session_id"]) == (inode, *ids)
     )
-    ioctl = session["kernel"]
+    first = _listed(netns, ids) if node in live.peers else session["kernel"]
     return _Counts(
-        ioctl_rx=ioctl["rx_packets"],
-        ioctl_tx=ioctl["tx_packets"],
+        own_rx=first["rx_packets"],
+        own_tx=first["tx_packets"],
         netlink_rx=netlink.rx_packets,
         netlink_tx=netlink.tx_packets,
         interface_rx=interface.rx_packets,
@@ -169,3 +175,9 @@ def _read(
         hook_passed_up=hook["data_passed_up"],
         drops=netlink.rx_errors + netlink.rx_seq_discards,
     )
+
+
+def _listed(netns: str, ids: tuple[int, int]) -> dict[str, int]:
+    """Take a session's packets from what /proc lists."""
+    entry = next(one for one in entries(netns) if (one.tunnel_id, one.session_id) == ids)
+    return {"rx_packets": entry.rx_packets, "tx_packets": entry.tx_packets}

@@ -27,7 +27,7 @@ def run(live: Live) -> Iterator[Finding]:
         len(sessions) == len(wanted),
         f"{len(sessions)} established",
     )
-    there = {node: interfaces(live.netns(node), "ppp") for node in live.daemons}
+    there = {node: interfaces(live.netns(node), "ppp") for node in live.ends}
     for ends in sessions:
         yield from _session(live, ends, there)
 

@@ -13,6 +13,7 @@ from lab.instruments.kernelview import (
 )
 from lab.running.dialling import dial_missing, wait_for_sessions, wait_until_released
 from lab.running.live import Live
+from lab.running.peers import hang_up
 from lab.scenarios.finding import Finding
 
 QUESTION = "After hang-up, is no tunnel, session, ppp interface, socket or pppd left?"
@@ -24,10 +25,10 @@ _SOCKETS = ("no UDP socket is left", "no UDP socket but the listener's is left")
 def run(live: Live) -> Iterator[Finding]:
     """Hang up every tunnel at its LAC, look at what the kernel still has, and dial again."""
     counted = len(live.sessions())
-    for node in live.daemons:
+    for node in live.ends:
         if live.topology.node(node).kind == "lac":
             _hang_up(live, node)
-    for node in live.daemons:
+    for node in live.ends:
         yield from _nothing_left(live, node)
     dial_missing(live)
     sessions = wait_for_sessions(live)
@@ -39,6 +40,10 @@ def run(live: Live) -> Iterator[Finding]:
 
 
 def _hang_up(live: Live, node: str) -> None:
+    if node in live.peers:
+        for tunnel in live.topology.tunnels_of(node):
+            hang_up(live.folder, node, tunnel.name)
+        return
     with live.daemon(node) as daemon:
         for tunnel in daemon.status()["tunnels"]:
             daemon.hangup(tunnel["local_tunnel_id"])
@@ -61,7 +66,8 @@ def _nothing_left(live: Live, node: str) -> Iterator[Finding]:
     )
     pids = processes(netns, "pppd")
     yield Finding(f"{node}: no pppd runs", not pids, _names(map(str, pids)))
-    expected = 1 if live.topology.node(node).kind == "lns" else 0
+    # xl2tpd listens as a LAC too.
+    expected = 1 if live.topology.node(node).kind == "lns" or node in live.peers else 0
     sockets = udp_sockets(netns, live.topology.l2tp.port)
     yield Finding(
         f"{node}: {_SOCKETS[expected]} on port {live.topology.l2tp.port}",

@@ -25,8 +25,12 @@ TOPOLOGIES = Path(__file__).parent.parent / "topologies"
 
 LAB_PATTERN = re.compile(r"[a-z][a-z0-9-]{0,31}")
 
-JSON_FORMAT = 3
+JSON_FORMAT = 4
 """Raised whenever the JSON form changes in a way that an older reader would misread."""
+
+
+OUR_DAEMON = "l2tp-lab"
+"""What a node's ``daemon`` is where it is one of ours."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +45,7 @@ class Route:
 class Node:
     """One network namespace. ``kind`` is lac, router, lns or host.
 
+    ``daemon`` is who speaks L2TP on a lac or an lns: ``OUR_DAEMON``, or xl2tpd as a foreign peer.
     ``nat`` names the interface that it hides the senders behind of whatever it forwards there.
     """
 
@@ -50,6 +55,7 @@ class Node:
     routes: tuple[Route, ...] = ()
     sysctls: tuple[tuple[str, str], ...] = ()
     nat: str | None = None
+    daemon: str = OUR_DAEMON
 
 
 @dataclass(frozen=True)

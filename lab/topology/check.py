@@ -11,6 +11,7 @@ from pathlib import Path
 from lab.errors import UsageError
 from lab.topology import (
     AS_WRITTEN,
+    OUR_DAEMON,
     Call,
     Counts,
     End,
@@ -77,6 +78,7 @@ def _normalise(draft: Draft) -> Topology:
                 routes=tuple(Route(route.to, route.via) for route in node.routes),
                 sysctls=tuple((key, str(value)) for key, value in node.sysctls.items()),
                 nat=_towards(node.nat, node.name, list(draft.links.values()), interfaces),
+                daemon=node.daemon or OUR_DAEMON,
             )
             for node in draft.nodes.values()
         ),

@@ -55,7 +55,7 @@ class RouteShape(Shape):
 
 
 class NodeShape(Shape):
-    """A node; ``forwarding`` follows from the kind unless it is given."""
+    """A node; ``forwarding`` follows from the kind unless it is given, the daemon is ours."""
 
     name: Name
     kind: Literal["lac", "router", "lns", "host"]
@@ -63,6 +63,7 @@ class NodeShape(Shape):
     routes: list[RouteShape] = []
     sysctls: dict[str, str | int] = {}
     nat: str | None = None
+    daemon: Literal["l2tp-lab", "xl2tpd"] | None = None
 
 
 class ImpairmentShape(Shape):

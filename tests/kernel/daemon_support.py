@@ -161,9 +161,9 @@ class Network:
         self.run("ip", "netns", "exec", self.names[role], *words)
 
     def log(self, role: str) -> list[dict[str, Any]]:
-        """Every record that a daemon wrote so far."""
+        """Every record that a daemon wrote so far; one that is being written comes next time."""
         text = (self.folder / role / "log.jsonl").read_text()
-        return [json.loads(line) for line in text.splitlines()]
+        return [json.loads(line) for line in text.splitlines(keepends=True) if line.endswith("\n")]
 
     def __exit__(
         self,

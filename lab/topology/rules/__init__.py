@@ -6,7 +6,7 @@ the list; no rule relies on another one having passed.
 
 from __future__ import annotations
 
-from lab.topology.rules import addresses, callers, names, protection, service, ways
+from lab.topology.rules import addresses, callers, names, peers, protection, service, ways
 from lab.topology.rules.finding import Rule
 
 RULES: tuple[Rule, ...] = (
@@ -16,4 +16,5 @@ RULES: tuple[Rule, ...] = (
     *service.RULES,
     *callers.RULES,
     *protection.RULES,
+    *peers.RULES,
 )

@@ -562,6 +562,30 @@ def test_redial_waits_longer_each_time_and_gives_up(pair):
     run(scenario)
 
 
+def test_why_a_tunnel_ended_is_told_when_nothing_else_is_left_of_it(pair):
+    pair.lac_text = "[protocol]\nretransmission_initial_s = 0.05\nmaximum_retransmissions = 1\n"
+
+    async def scenario():
+        async with pair:
+            await pair.lac.hear("SessionReady")
+            await pair.lns.hear("SessionReady")
+            tunnel, _ = await pair.lac.only_session()
+            pair.lns.task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await pair.lns.task
+            with contextlib.suppress(RequestError, LocalProtocolError):
+                await pair.lac.ask("hello", local_tunnel_id=tunnel["local_tunnel_id"])
+            await pair.lac.hear("TunnelReleased")
+            status = await pair.lac.ask("status")
+            assert status["tunnels"] == []
+            (ended,) = status["ended"]
+            assert ended["local_tunnel_id"] == tunnel["local_tunnel_id"]
+            assert "no answer from" in ended["cause"]
+            pair.lns.task = asyncio.get_running_loop().create_task(asyncio.sleep(0))
+
+    run(scenario)
+
+
 def test_reload_changes_what_is_new_and_leaves_what_is_live(pair):
     async def scenario():
         async with pair:

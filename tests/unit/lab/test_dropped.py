@@ -1,6 +1,6 @@
 """What l2tp-lab status says of datagrams that were not used."""
 
-from lab.pictures.dropped import dropped_lines
+from lab.pictures.dropped import dropped_lines, ended_lines
 
 
 def test_every_count_is_told_and_nothing_where_there_is_none():
@@ -14,4 +14,25 @@ def test_every_count_is_told_and_nothing_where_there_is_none():
     assert list(dropped_lines(status)) == [
         "lns dropped 1 duplicate, 3 wrong-source",
         "lns, of these on tunnel 7: 3 wrong-source",
+    ]
+
+
+def test_the_ends_of_tunnels_that_are_gone_are_told_with_their_cause():
+    def end(number, cause, host=None):
+        return {
+            "local_tunnel_id": number,
+            "peer": "192.0.2.2:1701",
+            "peer_host_name": host,
+            "cause": cause,
+        }
+
+    ended = [end(number, f"cause {number}") for number in (1, 2, 3)]
+    status = {
+        "lac": {"tunnels": [{"local_tunnel_id": 9}], "ended": [*ended, end(8, "silence", "lns")]},
+        "lns": {"tunnels": [{"local_tunnel_id": 7}], "ended": [end(7, "closing")]},
+    }
+    assert list(ended_lines(status)) == [
+        "lac: tunnel 2 to 192.0.2.2:1701 ended: cause 2",
+        "lac: tunnel 3 to 192.0.2.2:1701 ended: cause 3",
+        "lac: tunnel 8 to lns ended: silence",
     ]

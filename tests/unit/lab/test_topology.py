@@ -136,7 +136,7 @@ def test_a_topology_is_found_by_name_and_by_path() -> None:
     assert topology_path("default") == TOPOLOGIES / "default.yml"
     assert topology_path(str(TOPOLOGIES / "default.yml")) == TOPOLOGIES / "default.yml"
     for missing in ("nowhere", "./nowhere.yml"):
-        with pytest.raises(UsageError, match="default, scale, two-lacs"):
+        with pytest.raises(UsageError, match="default, interop, scale, two-lacs"):
             topology_path(missing)
 
 

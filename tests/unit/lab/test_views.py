@@ -90,6 +90,13 @@ def test_what_no_daemon_owns_is_found_with_the_command_that_removes_it() -> None
     assert session.endswith("ip l2tp del session tunnel_id 10 session_id 1")
 
 
+def test_what_a_foreign_daemon_owns_need_be_in_no_view_of_ours() -> None:
+    views = ({}, netlink_view([TUNNEL], [SESSION]), proc_view([TUNNEL_ENTRY]))
+    assert list(map(str, compare("xlns", views, daemon_tells=False))) == [
+        "xlns session 10/1: /proc does not show it, netlink does"
+    ]
+
+
 def test_what_only_the_daemon_believes_in() -> None:
     tunnel_in_netlink, tunnel_in_proc, *_ = disagreements(netlink={}, proc={})
     assert tunnel_in_netlink == "lac tunnel 10: netlink does not show it, daemon does"

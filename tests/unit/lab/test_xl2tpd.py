@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -81,3 +82,14 @@ def test_secrets_are_in_files_for_root_alone_and_nowhere_else():
 def test_a_secret_that_its_file_would_cut_is_refused(secret):
     with pytest.raises(UsageError, match="Choose another secret"):
         Xl2tpd(host_name="lns", address="192.0.2.2", secrets={"lac": secret})
+
+
+def test_a_call_with_routes_has_pppd_add_them():
+    routed = replace(LAC, calls=(Call("one", "192.0.2.2", "alice", routes=("203.0.113.0/24",)),))
+    assert sections(routed)["lac one"]["pppoptfile"] == f"{HOME}/ppp/one"
+    files = written(routed)
+    assert "ip-up-script /etc/ppp/one.ip-up\n" in files["ppp/one"].content
+    script = files["ppp/one.ip-up"]
+    assert script.mode == 0o755
+    assert 'ip route add 203.0.113.0/24 dev "$1"\n' in script.content
+    assert sections(LAC)["lac one"]["pppoptfile"] == f"{HOME}/ppp/xl2tpd"
