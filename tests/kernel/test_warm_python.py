@@ -13,6 +13,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,7 @@ pytestmark = [
 TOOLS = PROJECT / "lab/places/appliance/guest/image/usr/lib/l2tp-lab"
 PATIENCE_S = 20.0
 
+VALUE = "VALUE = 'old'\n"
 #: What the project of these tests does, by the first argument.
 MAIN = """
 import json, os, signal, sys, time
@@ -112,17 +114,32 @@ class Warm:
         return found
 
 
-@pytest.fixture
-def warm(tmp_path: Path) -> Iterator[Warm]:
-    project = tmp_path / "project"
+@contextmanager
+def served(folder: Path) -> Iterator[Warm]:
+    """Make a project and start a server over it."""
+    project = folder / "project"
     (project / "lab").mkdir(parents=True)
     (project / "lab/__init__.py").write_text("")
-    (project / "lab/value.py").write_text("VALUE = 'old'\n")
+    (project / "lab/value.py").write_text(VALUE)
     (project / "lab/__main__.py").write_text(MAIN)
-    folder = tmp_path / "python"
-    server = start_server(project, folder)
-    yield Warm(project, folder, server)
+    server = start_server(project, folder / "python")
+    yield Warm(project, folder / "python", server)
     end(server)
+
+
+@pytest.fixture(scope="module")
+def warm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Warm]:
+    """One server for all tests that leave it as it was: starting one takes seconds."""
+    with served(tmp_path_factory.mktemp("warm")) as made:
+        yield made
+
+
+@pytest.fixture
+def changing(warm: Warm) -> Iterator[Path]:
+    """The project's module that a test may change or remove; it is as before when the test ends."""
+    path = warm.project / "lab/value.py"
+    yield path
+    path.write_text(VALUE)
 
 
 def start_server(project: Path, folder: Path) -> int:
@@ -263,13 +280,14 @@ def test_a_killed_client_takes_its_process_along(warm: Warm, own_session: bool) 
     assert warm.facts()["warm"], "the server is hurt"
 
 
-def test_a_killed_server_takes_all_along_and_is_not_missed(warm: Warm) -> None:
-    with warm.start("wait") as process:
-        child = int(first_line(process))
-        end(warm.pid)
-        assert process.wait(scaled(PATIENCE_S)) == -signal.SIGKILL
-        eventually(lambda: not is_there(child))
-    assert not warm.facts()["warm"]
+def test_a_killed_server_takes_all_along_and_is_not_missed(tmp_path: Path) -> None:
+    with served(tmp_path) as warm:
+        with warm.start("wait") as process:
+            child = int(first_line(process))
+            end(warm.pid)
+            assert process.wait(scaled(PATIENCE_S)) == -signal.SIGKILL
+            eventually(lambda: not is_there(child))
+        assert not warm.facts()["warm"]
 
 
 def test_nothing_is_left_over(warm: Warm) -> None:
@@ -281,18 +299,31 @@ def test_nothing_is_left_over(warm: Warm) -> None:
     assert read(warm.pid, f"task/{warm.pid}/children") == b""
 
 
-def test_changed_code_is_what_runs(warm: Warm) -> None:
+def test_changed_code_is_what_runs(warm: Warm, changing: Path) -> None:
     assert warm.facts()["value"] == "old"
-    path = warm.project / "lab/value.py"
-    times = path.stat()
-    path.write_text("VALUE = 'neu'\n")  # as long, and made to be as old
-    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns + 2_000_000_000))
+    times = changing.stat()
+    changing.write_text("VALUE = 'neu'\n")  # as long, and made to be as old
+    os.utime(changing, ns=(times.st_atime_ns, times.st_mtime_ns + 2_000_000_000))
     found = warm.facts()
     assert (found["warm"], found["value"]) == (True, "neu")
 
 
-def test_removed_code_does_not_run(warm: Warm) -> None:
-    (warm.project / "lab/value.py").unlink()
+def test_changed_code_is_imported_once_for_all(warm: Warm, changing: Path) -> None:
+    changing.write_text("import os\nVALUE = os.getpid()\n")
+    assert [warm.facts()["value"] for _ in range(2)] == [warm.pid, warm.pid]
+    assert {warm.facts()["warm"] for _ in range(2)} == {True}
+
+
+def test_broken_code_says_so_and_is_mended(warm: Warm, changing: Path) -> None:
+    changing.write_text("VALUE = (\n")
+    code, _, errors = warm.run("facts")
+    assert (code, "SyntaxError" in errors) == (1, True)
+    changing.write_text("VALUE = 'mended'\n")
+    assert warm.facts()["value"] == "mended"
+
+
+def test_removed_code_does_not_run(warm: Warm, changing: Path) -> None:
+    changing.unlink()
     code, _, errors = warm.run("facts")
     assert code == 1
     assert "cannot import name 'value'" in errors

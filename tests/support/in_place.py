@@ -1,20 +1,18 @@
 """A pytest plugin: kernel tests run where the driver is, and report as if they ran right here.
 
-The tests marked ``kernel`` go to one other pytest (``l2tp-lab shell -- python3 -m …``): inside the
-appliance on a box whose kernel lacks the driver, else on this kernel as root. Its reports come back
-one line each and are handed to this pytest's hooks. What could not run is a skip; with ``CI`` set
-it is a failure.
+The tests marked ``kernel`` go to other pytests (``l2tp-lab shell -- python3 -m …``): inside
+appliances, one for each processor of the box, where its kernel lacks the driver, else to a single
+one on this kernel as root. Their reports come back one line each and are handed to this pytest's
+hooks. What could not run is a skip; with ``CI`` set it is a failure.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
-import tempfile
-from collections import defaultdict
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -23,15 +21,17 @@ from lab.doctor.model import Need
 from lab.errors import CannotRun
 from lab.places.choose import decide
 from lab.sudo import ask_for_root
+from tests.support.far_run import FarRun
+from tests.support.report_stream import module_of
 
 #: Set inside the place: there the tests are simply run.
 INSIDE = "L2TP_LAB_INSIDE"
 _CANNOT_RUN = 4
-#: How long the test that is running when we stop may take to come to its end.
-_PATIENCE_S = 30.0
+#: The machine of the first lab is left running for the next tests, those of the others are not.
+LABS = ("test", "test-2", "test-3", "test-4")
 
-#: Builds the command line of the far pytest, which reads the tests' node ids from its input.
-Command = Callable[[pytest.Config], list[str]]
+#: Builds the command lines of the far pytests, at most as many as there are modules.
+Commands = Callable[[pytest.Config, int], list[list[str]]]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -39,6 +39,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("l2tp-lab")
     group.addoption("--place", choices=("here", "appliance"), help="where the kernel tests run")
     group.addoption("--kernel", help="the appliance's kernel: 6.1, 6.12, newest or a path")
+    group.addoption(
+        "--machines",
+        type=int,
+        choices=range(1, len(LABS) + 1),
+        default=min(os.cpu_count() or 1, len(LABS)),
+        help="how many appliances share the kernel tests (default: one a processor, at most 4)",
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -48,11 +55,11 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 class InPlace:
-    """Runs the kernel tests of one session through one far pytest."""
+    """Runs the kernel tests of one session through far pytests."""
 
-    def __init__(self, config: pytest.Config, command: Command | None = None) -> None:
+    def __init__(self, config: pytest.Config, commands: Commands | None = None) -> None:
         self.config = config
-        self.command = command or far_command
+        self.commands = commands or far_commands
         self.far: FarRun | None = None
 
     @pytest.hookimpl(trylast=True)
@@ -62,7 +69,7 @@ class InPlace:
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Ask for what the kernel tests will need, while somebody still looks at the terminal."""
-        wanted = self.command is far_command and any(map(is_kernel_test, session.items))
+        wanted = self.commands is far_commands and any(map(is_kernel_test, session.items))
         if wanted and not self.config.option.collectonly:
             ask_early(self.config)
 
@@ -73,7 +80,8 @@ class InPlace:
             return None
         if self.far is None:
             wanted = [one.nodeid for one in item.session.items if is_kernel_test(one)]
-            self.far = FarRun(self.command(self.config), wanted)
+            modules = len({module_of(test) for test in wanted})
+            self.far = FarRun(self.commands(self.config, modules), wanted)
         hooks = item.ihook
         hooks.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
         for report in self._reports(item):
@@ -107,9 +115,13 @@ class InPlace:
         )
 
     def pytest_sessionfinish(self) -> None:
-        """End the far pytest with this one, whatever ended it."""
+        """End the far pytests with this one, whatever ended it, and the machines made for them."""
         if self.far is not None:
             self.far.stop()
+        if self.far is not None and self.commands is far_commands:
+            for lab in LABS[1 : self.far.size]:
+                stop = [sys.executable, "-m", "lab", "--lab", lab, "appliance", "stop"]
+                subprocess.run(stop, check=False, capture_output=True)
 
 
 def is_kernel_test(item: pytest.Item) -> bool:
@@ -117,18 +129,33 @@ def is_kernel_test(item: pytest.Item) -> bool:
     return item.get_closest_marker("kernel") is not None
 
 
-def far_command(config: pytest.Config) -> list[str]:
-    """Build the command that runs tests in the place, in a lab of their own."""
+def far_commands(config: pytest.Config, modules: int) -> list[list[str]]:
+    """Build the commands that run tests in the place, each in a lab of its own.
+
+    On this kernel there is one: the kernel's log and its counters belong to all that run here.
+    """
     options = [
         word
         for name in ("place", "kernel")
         if (value := config.getoption(name))
         for word in (f"--{name}", value)
     ]
+    count = 1 if runs_here(config) else min(config.getoption("machines"), modules)
     return [
-        *(sys.executable, "-m", "lab", *options, "--lab", "test", "shell", "--"),
-        *("env", f"{INSIDE}=1", "python3", "-m", "tests.support.report_stream"),
+        [
+            *(sys.executable, "-m", "lab", *options, "--lab", lab, "shell", "--"),
+            *("env", f"{INSIDE}=1", "python3", "-m", "tests.support.report_stream"),
+        ]
+        for lab in LABS[:count]
     ]
+
+
+def runs_here(config: pytest.Config) -> bool:
+    """Tell whether the kernel tests run on this kernel; what cannot run at all does not."""
+    try:
+        return decide(config.getoption("place")).need is Need.HERE
+    except CannotRun:
+        return False
 
 
 def ask_early(config: pytest.Config) -> None:
@@ -136,71 +163,6 @@ def ask_early(config: pytest.Config) -> None:
 
     Without a terminal nothing is asked, and the far side says later why it could not run.
     """
-    try:
-        if decide(config.getoption("place")).need is Need.HERE:
+    if runs_here(config):
+        with suppress(CannotRun):
             ask_for_root("a kernel test on this kernel", ["make", "test"])
-    except CannotRun:
-        pass
-
-
-class FarRun:
-    """One pytest somewhere else: its reports by test, as they come in."""
-
-    def __init__(self, command: list[str], wanted: list[str]) -> None:
-        self.exit_code: int | None = None
-        self._rows: dict[str, list[dict[str, Any]]] = defaultdict(list)
-        self._said: list[str] = []
-        # By its input, because a command line that goes over SSH must be short.
-        tests = tempfile.TemporaryFile("w+")  # noqa: SIM115 (it lives as long as the process)
-        tests.write("\n".join(wanted))
-        tests.seek(0)
-        self._process = subprocess.Popen(
-            command,
-            stdin=tests,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-
-    def reports_of(self, nodeid: str) -> list[dict[str, Any]]:
-        """Wait for a test's reports; an empty list when it ended without any."""
-        while not self.has_ended(nodeid):
-            line = self._process.stdout.readline() if self._process.stdout else ""
-            if not line:
-                self.exit_code = self._process.wait()
-                break
-            self._take(line)
-        return self._rows[nodeid]
-
-    def has_ended(self, nodeid: str) -> bool:
-        """Tell whether a test came to its end, tear-down included."""
-        return any(row["when"] == "teardown" for row in self._rows[nodeid])
-
-    def _take(self, line: str) -> None:
-        try:
-            row = json.loads(line)
-        except ValueError:
-            row = None
-        if isinstance(row, dict) and "report" in row:
-            self._rows[row["report"]["nodeid"]].append(row["report"])
-        elif isinstance(row, dict) and "broken" in row:
-            self._said.append(f"{row['broken']}: {row['why']}")
-        elif not (isinstance(row, dict) and "started" in row):
-            self._said.append(line.rstrip())
-
-    def explain(self, nodeid: str) -> str:
-        """Say why there is no report for a test."""
-        said = "\n".join(self._said[-30:])
-        return f"{nodeid} gave no report; its pytest ended with code {self.exit_code}:\n{said}"
-
-    def stop(self) -> None:
-        """End the far pytest if it still runs."""
-        # Where sudo stands between, no signal of ours reaches it. But it ends, with its fixtures
-        # torn down, as soon as it finds that nobody reads its reports any more.
-        if self._process.stdout:
-            self._process.stdout.close()
-        try:
-            self._process.wait(_PATIENCE_S)
-        except subprocess.TimeoutExpired:
-            self._process.terminate()
-            self._process.wait()
