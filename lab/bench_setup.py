@@ -1,10 +1,11 @@
 """Measures what setting a session up costs the daemons: ``python -m lab.bench_setup``, as root.
 
-Our LAC and LNS, and xl2tpd as both, in turn, in two namespaces over the real driver. A session's
-cost is the CPU time of both daemons together for many sessions, less that for a few, divided by
-their difference: what a start costs is in both. The work of pppd is nobody's: a program that only
-waits lies over it, in the daemons' own view of the file system, and what starting it costs the
-daemon is counted.
+Our LAC and LNS, and xl2tpd as both, in turn, in two namespaces over the real driver. Both have
+started and are quiet; then the LAC is asked for sessions one after the other, ours by its control
+socket, xl2tpd by its control pipe. A session's cost is the CPU time that both daemons take from
+then until they are quiet again, divided by how many sessions there are in the kernel at both ends.
+The work of pppd is nobody's: a program that only waits lies over it, in the daemons' own view of
+the file system. What starting it costs a daemon is counted.
 """
 
 from __future__ import annotations
@@ -13,19 +14,21 @@ import json
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from statistics import median
 
 from lab.bench import Figure
 from lab.errors import LabError
-from lab.instruments.kernelview import udp_sockets
 from lab.instruments.pppol2tp import entries
-from lab.network.builder import down, make_group, up
+from lab.network.builder import down, up
 from lab.network.ledger import Ledger
 from lab.network.netns import KernelWorld
-from lab.network.plan import File, Folder, Group, Process, make_plan, runtime_folder
+from lab.network.plan import File, Folder, Process, make_plan, runtime_folder
 from lab.running.daemons import daemon_files, daemon_processes
-from lab.running.peers import lab_peer_files, peer_processes
+from lab.running.dialling import wait_for_daemons
+from lab.running.live import Live
+from lab.running.peers import dial, lab_peer_files, peer_processes
 from lab.topology import (
     OUR_DAEMON,
     Call,
@@ -43,7 +46,7 @@ from lab.topology import (
 from lab.waiting import wait_for
 
 LAB = "bench-setup"
-FEW, MANY = 5, 45
+SESSIONS = 40
 ROUNDS = 3
 _PATIENCE_S = 60.0
 #: So many looks in a row, 0.02 s apart, at which neither daemon has done anything: it is over.
@@ -75,8 +78,7 @@ def measure_setup(rounds: int = ROUNDS) -> Iterator[Figure]:
     costs: dict[str, list[float]] = {one.name: [] for one in CONTESTANTS}
     for _ in range(rounds):
         for one in CONTESTANTS:
-            few, many = (_cpu_ns(one, count) for count in (FEW, MANY))
-            costs[one.name].append((many - few) / (MANY - FEW) / 1e6)
+            costs[one.name].append(_cpu_ns(one, SESSIONS) / SESSIONS / 1e6)
     for name, values in costs.items():
         yield Figure(f"CPU of a session: {name}", tuple(values), "ms")
 
@@ -106,22 +108,35 @@ def topology_of(one: Contestant, count: int) -> Topology:
 
 
 def _cpu_ns(one: Contestant, count: int) -> int:
-    """Bring the sessions up, and return what CPU time the two daemons have taken by then."""
+    """Return the CPU time that both daemons take to bring so many sessions up."""
     topology = topology_of(one, count)
     folder = runtime_folder(LAB)
-    lns, lac = (_covered(process, folder) for process in _processes(topology, folder))
-    plan = make_plan(topology, lab=LAB, files=_files(topology, folder), processes=(lns,))
+    processes = [_covered(process, folder) for process in _processes(topology, folder)]
+    plan = make_plan(topology, lab=LAB, files=_files(topology, folder), processes=tuple(processes))
     with KernelWorld() as world:
         down(folder, world)
         try:
             up(plan, world)
-            _await(lambda: bool(udp_sockets(netns_name(LAB, "lns"), topology.l2tp.port)), "the LNS")
-            make_group(Group("calls", (lac,)), world, Ledger.open(folder))
-            for node in ("lac", "lns"):
-                _await(lambda node=node: _sessions(node) >= count, f"{count} sessions of {node}")  # type: ignore[misc]
-            return _when_quiet([_pid(folder, process.name) for process in (lac, lns)])
+            live = Live.open(LAB)
+            wait_for_daemons(live)
+            pids = [_pid(folder, process.name) for process in processes]
+            before = _when_quiet(pids)
+            _dial(live)
+            for node in live.ends:
+                _await(partial(_has_sessions, node, count), f"{count} sessions of {node}")
+            return _when_quiet(pids) - before
         finally:
             down(folder, world)
+
+
+def _dial(live: Live) -> None:
+    for tunnel in live.topology.l2tp.tunnels:
+        if tunnel.lac in live.peers:
+            dial(live.folder, tunnel.lac, tunnel.name)
+            continue
+        with live.daemon(tunnel.lac) as daemon:
+            for call in tunnel.calls:
+                daemon.call(tunnel=tunnel.name, user=call.user)
 
 
 def _await(look: Callable[[], bool], what: str) -> None:
@@ -129,14 +144,24 @@ def _await(look: Callable[[], bool], what: str) -> None:
 
 
 def _files(topology: Topology, folder: Path) -> tuple[Folder | File, ...]:
+    ours = (_waiting(step) for step in daemon_files(topology, folder))
     stand_in = File(str(folder / "pppd"), _STAND_IN, 0o755)
-    ours = daemon_files(topology, folder)
-    return (stand_in, *(ours or lab_peer_files(topology, folder, autodial=True)))
+    return (stand_in, *ours, *lab_peer_files(topology, folder))
+
+
+def _waiting(step: Folder | File) -> Folder | File:
+    """Have our LAC open no tunnel before it is asked to."""
+    if isinstance(step, File) and step.path.endswith("config.toml"):
+        content = step.content.replace("[[tunnel]]\n", "[[tunnel]]\nat_start = false\n")
+        return replace(step, content=content)
+    return step
 
 
 def _processes(topology: Topology, folder: Path) -> tuple[Process, ...]:
-    """Say how the LNS and the LAC are started, in this order."""
-    return daemon_processes(topology, folder, lab=LAB) or peer_processes(topology, folder, lab=LAB)
+    return (
+        *daemon_processes(topology, folder, lab=LAB),
+        *peer_processes(topology, folder, lab=LAB),
+    )
 
 
 def _covered(process: Process, folder: Path) -> Process:
@@ -144,8 +169,8 @@ def _covered(process: Process, folder: Path) -> Process:
     return replace(process, argv=(*words, *process.argv))
 
 
-def _sessions(node: str) -> int:
-    return sum(bool(entry.session_id) for entry in entries(netns_name(LAB, node)))
+def _has_sessions(node: str, count: int) -> bool:
+    return sum(bool(entry.session_id) for entry in entries(netns_name(LAB, node))) >= count
 
 
 def _pid(folder: Path, name: str) -> int:

@@ -53,9 +53,8 @@ PROGRAMS = (
     _program("modprobe", "kmod", _HERE),
 )
 
-SOME_TOPOLOGIES = (
-    *(_program(need.program, need.package, _NOBODY, need.version) for need in NEEDS),
-    _program("xl2tpd", "xl2tpd", _NOBODY),
+SOME_TOPOLOGIES = tuple(
+    _program(need.program, need.package, _NOBODY, need.version) for need in NEEDS
 )
 
 HOST = (

@@ -40,6 +40,10 @@ def _advertises(topology: Topology) -> bool:
     return any(user.has_advertised_prefix for user in topology.l2tp.users)
 
 
+def _has_xl2tpd(topology: Topology) -> bool:
+    return any(node.daemon == "xl2tpd" for node in topology.nodes)
+
+
 NEEDS = (
     # It has no option for its version: it would start.
     Need("charon-systemd", "charon-systemd", None, _has_ipsec),
@@ -47,6 +51,7 @@ NEEDS = (
     Need("pki", "strongswan-pki", "--version", _has_certificates),
     Need("nft", "nftables", "--version", _has_filters),
     Need("radvd", "radvd", "--version", _advertises),
+    Need("xl2tpd", "xl2tpd", None, _has_xl2tpd),
 )
 
 

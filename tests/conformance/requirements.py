@@ -182,7 +182,7 @@ REQUIREMENTS: Final[tuple[Requirement, ...]] = (
     _R("8.1-l2f", _M, "L2F packets are dropped in silence.", "l2tp/header.py: decode_header"),
     _R("8.2-udp", _M, "UDP is the encapsulation over IP.", "l2tp/kernel/udp.py: open_udp_socket"),
     _R("9.1-authentication", _O, "Tunnel endpoints may authenticate each other with a shared secret.", "l2tp/hiding.py: Authentication"),
-    _R("9.2-packets", _S, "Packets are protected by IPsec where the path is not trusted.", "", "nothing in the daemons sets up IPsec"),
+    _R("9.2-packets", _S, "Packets are protected by IPsec where the path is not trusted: the lab sets it up where a topology says so; a daemon of ours by itself sets up none.", "lab/running/ipsec.py: ipsec_files"),
     _R("9.5-proxy-off", _M, "An LNS that uses proxy authentication can be told to authenticate again: ours always does.", "l2tp/lns.py: Lns"),
     _R("A-slow-start", _S, "The window begins at 1 and grows by 1 with each acknowledgement, up to the threshold.", "l2tp/channel.py: Channel"),
     _R("A-avoidance", _S, "Beyond the threshold it grows by 1 with each window that is acknowledged.", "l2tp/channel.py: Channel"),

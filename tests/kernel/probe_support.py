@@ -245,11 +245,13 @@ class Tunnel:
         self.udp.close()
 
 
-def data_message(tunnel_id: int, session_id: int, ppp: bytes, ns: int | None = None) -> bytes:
+def data_message(
+    tunnel_id: int, session_id: int, ppp: bytes, ns: int | None = None, nr: int = 0
+) -> bytes:
     """Build a data message (RFC 2661 §3.1) that carries a PPP frame."""
     if ns is None:
         return struct.pack("!3H", 0x0002, tunnel_id, session_id) + b"\xff\x03" + ppp
-    header = struct.pack("!5H", 0x0802, tunnel_id, session_id, ns, 0)
+    header = struct.pack("!5H", 0x0802, tunnel_id, session_id, ns, nr)
     return header + b"\xff\x03" + ppp
 
 

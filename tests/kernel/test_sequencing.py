@@ -74,6 +74,24 @@ def test_numbers_appear_and_vanish_with_sendseq():
     in_private_netns(test)
 
 
+@pytest.mark.rfc2661("3.1-data-nr")
+def test_nr_in_a_data_message_means_nothing():
+    def test():
+        with Wire(receive_sequence=True, send_sequence=True) as wire, capture() as wires:
+            near = Numbered(wire)
+            for ns, nr in enumerate((0, 7, 0xFFFF, 0x8000, 3)):
+                wire.right_udp.send(data_message(10, 1, lcp_echo(ns), ns, nr))
+            assert frames(near.channel) == [0, 1, 2, 3, 4]
+            assert near.counts() == (5, 0, 0, 0)
+            # It acknowledges nothing either: what we send goes on from 0, and nothing is repeated.
+            wires.sent()
+            near.channel.send(lcp_echo(9))
+            assert wires.sent() == [Sent(LEFT, 0)]
+
+    in_private_netns(test)
+
+
+@pytest.mark.rfc2661("5.4-follow")
 def test_an_lns_switches_its_lac_on_the_fly():
     def test():
         with Wire() as wire, capture() as wires, l2tp_tracepoints() as trace:

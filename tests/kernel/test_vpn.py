@@ -55,6 +55,7 @@ def check(*names: str, code: int = 0) -> dict[str, dict[str, Any]]:
     return {result["name"]: result for result in results}
 
 
+@pytest.mark.rfc2661("9.2-packets")
 def test_nothing_leaves_unencrypted_and_the_tunnels_live_and_die_with_ipsec(
     live: dict[str, Any],
 ) -> None:

@@ -7,12 +7,14 @@ import json
 import os
 import signal
 import socket
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from l2tp.codec import encode_message
 from l2tp.config import load_config
+from l2tp.constants import ProxyAuthenType
 from l2tp.control_server import RequestError
 from l2tp.daemon import Daemon
 from l2tp.dataplane import MemoryDataPlane
@@ -219,6 +221,33 @@ def test_a_session_comes_up_at_both_ends(pair):
             options = pair.folder / "lns" / "ppp" / "sessions"
             (file,) = options.iterdir()
             assert "10.64.0.1:10.64.0.2" in file.read_text()
+
+    run(scenario)
+
+
+@pytest.mark.rfc2661("9.5-proxy-off")
+def test_a_caller_whom_the_lac_has_authenticated_is_authenticated_again(pair):
+    proxy = {
+        "proxy_authen_type": int(ProxyAuthenType.PAP),
+        "proxy_authen_name": b"alice",
+        "proxy_authen_id": 1,
+        "proxy_authen_response": b"a",
+    }
+
+    async def scenario():
+        async with pair:
+            endpoint = pair.lac.daemon.endpoint
+            place = endpoint.place_call
+
+            def place_with_proxy(tunnel, now, call):
+                return place(tunnel, now, replace(call, **proxy))
+
+            endpoint.place_call = place_with_proxy
+            await pair.lac.hear("SessionReady")
+            (iccn,) = [r for r in pair.lns.heard("MessageReceived") if r["name"] == "ICCN"]
+            assert iccn["message"]["proxy_authen_type"] == int(ProxyAuthenType.PAP)
+            (file,) = (pair.folder / "lns" / "ppp" / "sessions").iterdir()
+            assert {"auth", "require-chap"} <= set(file.read_text().splitlines())
 
     run(scenario)
 

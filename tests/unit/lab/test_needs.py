@@ -30,10 +30,11 @@ def advertised(folder: Path) -> Topology:
 def test_a_topology_needs_what_it_uses_and_no_more(tmp_path: Path) -> None:
     programs = {
         name: [need.program for need in missing_for(load_topology(name))]
-        for name in ("default", "scale", "vpn")
+        for name in ("default", "scale", "vpn", "interop")
     }
     assert programs["default"] == programs["scale"] == []
     assert programs["vpn"] == ["charon-systemd", "swanctl", "pki", "nft"]
+    assert programs["interop"] == ["xl2tpd"]
     assert [need.program for need in missing_for(advertised(tmp_path))] == ["radvd"]
 
 
