@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any
 from l2tp import VERSION
 from l2tp.errors import KernelError
 from l2tp.kernel.udp import path_mtu
+from l2tp.log import plain
 from l2tp.ppp.overhead import tunnel_overhead
 
 if TYPE_CHECKING:
     from l2tp.daemon import Daemon
     from l2tp.ppp.sessions import Session
+    from l2tp.values import Accm, CallErrors
     from l2tp.view import SessionView, TunnelView
 
 
@@ -68,6 +70,7 @@ def _session(daemon: Daemon, local_tunnel_id: int, view: SessionView) -> dict[st
     ids = local_tunnel_id, view.local_session_id
     session = daemon.sessions.find(*ids)
     user = session.ppp.user if session else None
+    info = daemon.endpoint.describe_session(*ids)
     return {
         "local_session_id": view.local_session_id,
         "peer_session_id": view.peer_session_id,
@@ -78,7 +81,15 @@ def _session(daemon: Daemon, local_tunnel_id: int, view: SessionView) -> dict[st
         if session
         else None,
         "kernel": _statistics(daemon, *ids),
+        # What the control messages said of it: numbers, speeds, proxies, the newest WEN and SLI.
+        "call": plain(info.call) if info else None,
+        "call_errors": _counted(info.call_errors if info else None),
+        "accm": _counted(info.accm if info else None),
     }
+
+
+def _counted(value: CallErrors | Accm | None) -> dict[str, int] | None:
+    return value._asdict() if value else None
 
 
 def _ppp(session: Session, mtu: int, room: int | None) -> dict[str, Any]:

@@ -60,6 +60,8 @@ def measure(console: Console, *, place: Sequence[str], rounds: int) -> dict[str,
     _run(["down"], place)
     at_rest = machine_of(place)["memory_mib"]
     machine = machine_of(place)
+    with console.step("what a session costs the daemons, beside xl2tpd's"):
+        setup = _setup(place, rounds)
     _run(["appliance", "stop"], place)
     figures = [
         Figure("warm bring-up, machine restored, to the first ping", tuple(warm), "s", 8.0),
@@ -67,8 +69,25 @@ def measure(console: Console, *, place: Sequence[str], rounds: int) -> dict[str,
         Figure("the appliance with a lab up", (memory,), "MiB", 400.0),
         Figure("the appliance at rest", (at_rest,), "MiB", 400.0),
         Figure("the appliance's image on disk", (_image_mib(),), "MB", 700.0),
+        *setup,
     ]
     return {"conditions": conditions(machine, before), "figures": figures, "steps": steps}
+
+
+def measure_setup_alone(console: Console, *, place: Sequence[str], rounds: int) -> dict[str, Any]:
+    """Measure what a session costs the daemons, beside xl2tpd's, and nothing else."""
+    before = os.getloadavg()[0]
+    with console.step("what a session costs the daemons, beside xl2tpd's"):
+        figures = _setup(place, rounds)
+    machine = machine_of(place)
+    _run(["appliance", "stop"], place)
+    return {"conditions": conditions(machine, before), "figures": figures}
+
+
+def _setup(place: Sequence[str], rounds: int) -> list[Figure]:
+    command = ["python3", "-m", "lab.bench_setup", str(rounds)]
+    rows = json.loads(_run(["shell", "--", *command], place))
+    return [Figure(row["name"], tuple(row["values"]), row["unit"]) for row in rows]
 
 
 def conditions(machine: dict[str, Any], load: float) -> dict[str, Any]:

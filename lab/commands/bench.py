@@ -13,11 +13,17 @@ from lab.console import Console
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.add_argument(
+    only = parser.add_mutually_exclusive_group()
+    only.add_argument(
         "--protocol", action="store_true", help="only the protocol core, in memory: needs no guest"
     )
-    parser.add_argument(
+    only.add_argument(
         "--tracing", action="store_true", help="only what tracing costs, in a machine of its own"
+    )
+    only.add_argument(
+        "--setup",
+        action="store_true",
+        help="only what setting a session up costs the daemons, beside xl2tpd's",
     )
     parser.add_argument("--rounds", type=int, default=3, metavar="N", help="how often (3)")
     parser.add_argument("--json", action="store_true", help="one JSON document")
@@ -25,13 +31,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, console: Console) -> int:
     """Measure the protocol in memory and a lab in a machine of its own; print figures and goals."""
-    from lab.bench_protocol import measure_protocol
+    if args.setup:
+        from lab.bench import measure_setup_alone
 
+        place, rounds = _place(args), max(1, args.rounds)
+        _print(measure_setup_alone(console, place=place, rounds=rounds), args)
+        return 0
     if args.tracing:
         from lab.bench_tracing import measure_tracing
 
         _print(measure_tracing(console, place=_place(args), pairs=3 * max(1, args.rounds)), args)
         return 0
+    from lab.bench_protocol import measure_protocol
+
     with console.step("the protocol core, in memory"):
         measured = measure_protocol()
     if not args.protocol:
@@ -73,6 +85,11 @@ def _lines(measured: dict[str, Any]) -> Iterator[str]:
         yield f"{figure.name:<52}{figure.value:>9.1f}{mark}{goal:>8} {figure.unit}"
     for line in measured.get("remarks", ()):
         yield f"  {line}"
+    yield "\nthe least and the most of several runs"
+    for figure in measured["figures"]:
+        if len(figure.values) > 1:
+            runs = f"{min(figure.values):.1f} to {max(figure.values):.1f}"
+            yield f"  {figure.name:<52}{runs:>16} {figure.unit}"
     if "profile" in measured:
         yield "\nwhere the time of the SCCRQ goes"
         for line in measured["profile"]:

@@ -74,6 +74,9 @@ def _session(
         "user": None,
         "ppp": _ppp(interface) if interface else None,
         "kernel": asdict(session.statistics),
+        "call": None,
+        "call_errors": None,
+        "accm": None,
     }
 
 

@@ -180,6 +180,10 @@ class Network:
             daemon.wait()
         for name in self.names.values():
             with suppress(subprocess.CalledProcessError):
+                # Those that outlive their daemon as well: xl2tpd's pppds do.
+                if pids := self.run("ip", "netns", "pids", name).split():
+                    self.run("kill", "-KILL", *pids)
+            with suppress(subprocess.CalledProcessError):
                 self.run("ip", "netns", "delete", name)
 
 

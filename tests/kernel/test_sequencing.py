@@ -74,6 +74,31 @@ def test_numbers_appear_and_vanish_with_sendseq():
     in_private_netns(test)
 
 
+@pytest.mark.rfc2661("3.1-offset")
+def test_length_offset_and_priority_of_data_are_taken():
+    ids = b"\x00\x0a\x00\x01"
+    frame = b"\xff\x03" + lcp_echo(7)
+    length = (14 + 6 + len(frame)).to_bytes(2, "big")
+    headers = {
+        "plain": b"\x00\x02" + ids,
+        "P": b"\x01\x02" + ids,
+        "L": b"\x40\x02" + (8 + len(frame)).to_bytes(2, "big") + ids,
+        "O without padding": b"\x02\x02" + ids + bytes(2),
+        "O with padding": b"\x02\x02" + ids + b"\x00\x03" + b"abc",
+        "all": b"\x4b\x02" + length + ids + bytes(4) + b"\x00\x06" + bytes(6),
+    }
+
+    def test():
+        with Wire() as wire:
+            near = Numbered(wire)
+            for header in headers.values():
+                wire.right_udp.send(header + frame)
+            assert frames(near.channel) == [7] * len(headers)
+            assert near.counts() == (len(headers), 0, 0, 0)
+
+    in_private_netns(test)
+
+
 @pytest.mark.rfc2661("3.1-data-nr")
 def test_nr_in_a_data_message_means_nothing():
     def test():

@@ -149,14 +149,14 @@ def test_a_bad_network_delays_but_never_divides(
 
 def all_closed(peer: ScriptedPeer) -> None:
     """Close what is left; then nothing may remain, and nothing may have ended twice."""
-    for number in list(peer.endpoint._tunnels):
+    for number in list(peer.endpoint._tunnels.by_id):
         peer.endpoint.close_tunnel(number, peer.now)
     peer.collect()
     peer.pass_time(500)
     assert peer.endpoint.get_timer() is None
-    assert not peer.endpoint._tunnels
-    assert not peer.endpoint._by_peer
-    assert (peer.endpoint._census.open, peer.endpoint._census.half_open) == (0, 0)
+    assert not peer.endpoint._tunnels.by_id
+    assert not peer.endpoint._tunnels.by_request
+    assert (peer.endpoint._tunnels.census.open, peer.endpoint._tunnels.census.half_open) == (0, 0)
     closed = [e.local_tunnel_id for e in peer.of(TunnelClosed)]
     assert len(closed) == len(set(closed)) == len(peer.of(TunnelReleased))
     ended = [(e.local_tunnel_id, e.local_session_id) for e in peer.of(SessionClosed)]
@@ -226,7 +226,7 @@ def local(peer: ScriptedPeer, step: str, session: int) -> None:
     endpoint, now = peer.endpoint, peer.now
     closed = {e.local_tunnel_id for e in peer.of(TunnelClosed)}
     ended = {e.local_session_id for e in peer.of(SessionClosed)}
-    for tunnel in [number for number in endpoint._tunnels if number not in closed]:
+    for tunnel in [number for number in endpoint._tunnels.by_id if number not in closed]:
         if step == "place":
             endpoint.place_call(tunnel, now, CallParameters(called_number="1"))
         elif step == "request":

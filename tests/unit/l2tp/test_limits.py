@@ -59,7 +59,7 @@ def test_a_flood_costs_bounded_memory_and_leaves_established_tunnels_alone():
         network.inject(host, LNS, request(number))
     network.run(0.5)
     # The established one and the half-open ones: nothing else is kept.
-    assert len(lns.endpoint._tunnels) == 1 + LIMITS.maximum_half_open_tunnels
+    assert len(lns.endpoint._tunnels.by_id) == 1 + LIMITS.maximum_half_open_tunnels
     assert lns.endpoint.dropped[DropReason.TOO_MANY_HALF_OPEN] == 5000 - 8
     answered = {event.peer for event in lns.of(MessageSent) if event.name == "SCCRP"}
     assert len(answered - {LAC}) == 8
@@ -70,10 +70,10 @@ def test_a_flood_costs_bounded_memory_and_leaves_established_tunnels_alone():
     assert not lac.of(TunnelClosed)
     # The invented peers never complete anything: they are given up, and there is room again.
     network.run(60)
-    assert len(lns.endpoint._tunnels) == 1
+    assert len(lns.endpoint._tunnels.by_id) == 1
     network.inject(Address("203.0.113.77", 1701), LNS, request(1))
     network.run(0.5)
-    assert len(lns.endpoint._tunnels) == 2
+    assert len(lns.endpoint._tunnels.by_id) == 2
 
 
 def test_one_host_does_not_use_up_what_all_may_have_together():
@@ -82,16 +82,16 @@ def test_one_host_does_not_use_up_what_all_may_have_together():
         endpoint.receive_datagram(request(number), Address(PEER.host, 2000 + number), 1.0)
     assert endpoint.dropped[DropReason.TOO_MANY_HALF_OPEN] == 3
     endpoint.receive_datagram(request(1), Address("192.0.2.99", 1701), 1.0)
-    assert len(endpoint._tunnels) == 4
+    assert len(endpoint._tunnels.by_id) == 4
 
 
 def test_an_ipv6_host_is_known_by_its_network():
     endpoint = Endpoint(lns_config(limits=LIMITS), random=Random(1))
     for number in range(1, 7):
         endpoint.receive_datagram(request(number), Address(f"2001:db8::{number}:1", 1701), 1.0)
-    assert len(endpoint._tunnels) == 3
+    assert len(endpoint._tunnels.by_id) == 3
     endpoint.receive_datagram(request(1), Address("2001:db8:0:1::1", 1701), 1.0)
-    assert len(endpoint._tunnels) == 4
+    assert len(endpoint._tunnels.by_id) == 4
 
 
 def test_one_tunnel_too_many_of_a_peer_is_refused_by_name():
@@ -167,7 +167,7 @@ def test_no_limit_is_no_limit():
     endpoint = Endpoint(lns_config(limits=none), random=Random(1))
     for number in range(1, 501):
         endpoint.receive_datagram(request(number), PEER, 1.0)
-    assert len(endpoint._tunnels) == 500
+    assert len(endpoint._tunnels.by_id) == 500
     assert not endpoint.dropped
 
 

@@ -85,7 +85,7 @@ def test_who_wins_drops_the_peers_request_in_silence() -> None:
 @pytest.mark.rfc2661("4.4.3-tie-equal")
 def test_equal_values_end_both() -> None:
     peer, tunnel = crossed()
-    ours = peer.endpoint._tunnels[tunnel].tie_breaker
+    ours = peer.endpoint._tunnels.by_id[tunnel].tie_breaker
     peer.say(sccrq(tie_breaker=ours), tunnel_id=0)
     assert peer.names() == []
     (closed,) = peer.of(TunnelClosed)

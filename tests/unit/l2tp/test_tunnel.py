@@ -126,14 +126,14 @@ def test_every_state_and_message(state: str, name: str) -> None:
 @pytest.mark.parametrize("state", STATES)
 def test_a_closed_tunnel_is_released_and_forgotten(state: str) -> None:
     peer = enter(state)
-    for number in list(peer.endpoint._tunnels):
+    for number in list(peer.endpoint._tunnels.by_id):
         peer.endpoint.close_tunnel(number, peer.now)
     peer.collect()
     peer.pass_time(200)
     assert len(peer.of(TunnelReleased)) == 1
     assert peer.endpoint.get_timer() is None
-    assert not peer.endpoint._tunnels
-    assert not peer.endpoint._by_peer
+    assert not peer.endpoint._tunnels.by_id
+    assert not peer.endpoint._tunnels.by_request
 
 
 REFUSED_GREETINGS = [

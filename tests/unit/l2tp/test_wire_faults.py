@@ -151,7 +151,7 @@ def test_what_is_without_the_m_bit_or_repeated_ends_nothing(rest: str, tail: str
 
 
 def _only(peer: ScriptedPeer) -> tuple[int, int]:
-    (tunnel,) = peer.endpoint._tunnels.values()
+    (tunnel,) = peer.endpoint._tunnels.by_id.values()
     (session,) = tunnel.calls.sessions
     return tunnel.local_tunnel_id, session
 

@@ -26,6 +26,7 @@ from l2tp.ppp.home import PppHome
 from l2tp.remains import Remains
 from l2tp.serve import make_role
 from l2tp.toml_table import ConfigurationError
+from l2tp.values import Accm, CallErrors
 
 DEADLINE_S = 60
 
@@ -248,6 +249,40 @@ def test_a_caller_whom_the_lac_has_authenticated_is_authenticated_again(pair):
             assert iccn["message"]["proxy_authen_type"] == int(ProxyAuthenType.PAP)
             (file,) = (pair.folder / "lns" / "ppp" / "sessions").iterdir()
             assert {"auth", "require-chap"} <= set(file.read_text().splitlines())
+            _, session = await pair.lns.only_session()
+            shown = {name: session["call"][name] for name in proxy}
+            assert shown == {
+                **proxy,
+                "proxy_authen_name": b"alice".hex(),
+                "proxy_authen_response": "(hidden)",
+            }
+
+    run(scenario)
+
+
+def test_status_shows_what_the_other_end_said_of_the_line(pair):
+    errors = CallErrors(1, 2, 0, 0, 0, 0)
+    accm = Accm(send=0xA0000, receive=0)
+
+    async def scenario():
+        async with pair:
+            await pair.lac.hear("SessionReady")
+            await pair.lns.hear("SessionReady")
+            for end, tell, what in (
+                (pair.lac, "report_errors", errors),
+                (pair.lns, "set_link_info", accm),
+            ):
+                tunnel, session = await end.only_session()
+                ids = tunnel["local_tunnel_id"], session["local_session_id"]
+                daemon = end.daemon
+                getattr(daemon.endpoint, tell)(*ids, daemon.now(), what)
+                daemon.transact()
+            await pair.lns.hear("CallErrorsReported")
+            await pair.lac.hear("LinkInfoReceived")
+            for end in pair.ends:
+                _, session = await end.only_session()
+                assert session["call_errors"] == errors._asdict()
+                assert session["accm"] == {"send": 0xA0000, "receive": 0}
 
     run(scenario)
 
