@@ -32,6 +32,9 @@ _PROTOCOL: dict[str, Value] = {"retention_s": 1.0}
 # and given up after 1, 2, 4 and 8 s more (RFC 2661 §5.5, §5.8).
 _WATCHFUL: dict[str, Value] = {"hello_interval_s": 5.0, "maximum_retransmissions": 3}
 
+_FEW_CALLS = 6
+_SECONDS_A_CALL = 4
+
 
 def daemon_files(topology: Topology, folder: Path) -> tuple[Folder | File, ...]:
     """Lay out each daemon's folder inside the runtime folder ``folder``.
@@ -105,7 +108,7 @@ def lac_configuration(topology: Topology, node: str) -> dict[str, Value]:
     return {
         "role": "lac",
         "host_name": node,
-        "ppp": _ppp(topology),
+        "ppp": _ppp(topology, node),
         "protocol": _protocol(topology, node),
         # So that outgoing calls can be tried: each user is a called party under its own name.
         "line": [{"number": user, "user": user} for user in users],
@@ -153,7 +156,7 @@ def lns_configuration(topology: Topology, node: str) -> dict[str, Value]:
     """Configure the LNS on ``node``: where it listens, what it gives out, whom it knows."""
     service = _service(topology, node)
     tunnels = topology.tunnels_of(node)
-    ppp = _ppp(topology)
+    ppp = _ppp(topology, node)
     addresses = dict.fromkeys(tunnel.lns_address for tunnel in tunnels)
     ppp.update({"local_ipv4": service.address, "pool": service.pool, **_limits(topology)})
     known = list(dict.fromkeys(call.user for tunnel in tunnels for call in tunnel.calls))
@@ -191,9 +194,10 @@ def _protocol(topology: Topology, node: str) -> dict[str, Value]:
     return _PROTOCOL | _WATCHFUL if protected else _PROTOCOL
 
 
-def _ppp(topology: Topology) -> dict[str, Value]:
+def _ppp(topology: Topology, node: str) -> dict[str, Value]:
     ppp = topology.l2tp.ppp
     return {
+        **_patience(topology, node),
         "mtu": ppp.mtu,
         "mru": ppp.mru,
         "authentication": ppp.auth,
@@ -201,6 +205,23 @@ def _ppp(topology: Topology) -> dict[str, Value]:
         "ipv6": ppp.ipv6,
         "echo_interval_s": ppp.echo_interval_s,
         "echo_failures": ppp.echo_failures,
+    }
+
+
+def _patience(topology: Topology, node: str) -> dict[str, Value]:
+    """Let many pppds that start at once on one processor take the time that this takes.
+
+    pppd gives up after ten requests, a second apart, and a daemon after a minute.
+    """
+    calls = sum(len(tunnel.calls) for tunnel in topology.tunnels_of(node))
+    if calls <= _FEW_CALLS:
+        return {}
+    requests = _SECONDS_A_CALL * calls
+    names = ("lcp-max-configure", "ipcp-max-configure", "ipv6cp-max-configure")
+    proofs = ("chap-max-challenge", "pap-max-authreq")
+    return {
+        "setup_timeout_s": 60.0 + requests,
+        "options": [f"{name} {requests}" for name in (*names, *proofs)],
     }
 
 

@@ -154,11 +154,11 @@ def test_the_interface_has_the_mtu_and_a_full_packet_passes(tmp_path, mtu):
         assert (created > 0) is (mtu > 1462) is bool(warned)
 
 
-# What each end is configured with.
+# What each end is configured with, and the cause that the CDN names (RFC 3145 §2.1).
 DISAGREEMENTS = {
-    "wrong secret, PAP": ('authentication = "pap"', 'authentication = "pap"'),
-    "wrong secret, CHAP": ("", ""),
-    "methods disagree": ('authentication = "pap"', 'authentication = "chap"'),
+    "wrong secret, PAP": ('authentication = "pap"', 'authentication = "pap"', 16),
+    "wrong secret, CHAP": ("", "", 16),
+    "methods disagree": ('authentication = "pap"', 'authentication = "chap"', 15),
 }
 
 
@@ -175,7 +175,8 @@ def causes(net):
 @pytest.mark.long
 @pytest.mark.parametrize("disagreement", DISAGREEMENTS)
 def test_a_caller_who_cannot_prove_who_it_is_hears_why(tmp_path, disagreement):
-    with network(tmp_path, *DISAGREEMENTS[disagreement]) as net:
+    lac, lns, code = DISAGREEMENTS[disagreement]
+    with network(tmp_path, lac, lns) as net:
         if disagreement.startswith("wrong"):
             secrets = tmp_path / "lac" / "secrets.toml"
             secrets.write_text(secrets.read_text().replace("wonder", "blunder"))
@@ -184,6 +185,8 @@ def test_a_caller_who_cannot_prove_who_it_is_hears_why(tmp_path, disagreement):
         wait_for(net, "lns", "SessionClosed")
         said = [cause for _, event, cause in causes(net) if event == "PppExited"]
         assert any("authenticate" in cause for cause in said), said
+        heard = [cause for _, event, cause in causes(net) if event == "SessionClosed"]
+        assert any(f"PPP cause {code}:" in cause for cause in heard), heard
         closed = [one for one in log(net, "lac") if one["event"] == "SessionClosed"]
         assert closed[0]["result_code"] == CallResult.ADMINISTRATIVE
         until(lambda: not net.left("lac")["interfaces"], "no interface is left")
@@ -200,17 +203,31 @@ def test_a_pool_without_an_address_refuses_the_call(tmp_path):
         closed = wait_for(net, "lac", "SessionClosed")
         assert closed["result_code"] == CallResult.NO_FACILITIES_TEMPORARY
         assert "no free address" in closed["cause"]
+        assert "PPP cause 19:" in closed["cause"]
         net.ping("lac", "203.0.113.1")
 
 
 @pytest.mark.long
 def test_lcp_that_nobody_answers_is_given_up(tmp_path):
-    quick = "setup_timeout_s = 5.0"
-    with network(tmp_path, quick + '\noptions = ["silent"]', quick) as net:
+    with network(tmp_path, 'options = ["silent"]', "setup_timeout_s = 5.0") as net:
         net.start("lns", "lac")
         closed = wait_for(net, "lac", "SessionClosed")
         assert closed["result_code"] == CallResult.NO_FRAMING_DETECTED
-        assert any("no LCP packet came" in cause for _, _, cause in causes(net))
+        assert "PPP cause 6:" in closed["cause"] and "no LCP packet came" in closed["cause"]
+
+
+@pytest.mark.long
+def test_lcp_that_does_not_converge_is_given_up(tmp_path):
+    with network(tmp_path) as net:
+        # What the LNS answers gets lost; only data has its first bit clear.
+        rule = "udp sport 1701 @th,64,1 0 drop"
+        chain = f"chain in {{ type filter hook input priority 0; {rule}; }}"
+        inside = ("ip", "netns", "exec", net.names["lac"])
+        net.run(*inside, "nft", f"table inet deaf {{ {chain}; }}")
+        net.start("lns", "lac")
+        closed = wait_for(net, "lns", "SessionClosed")
+        assert closed["result_code"] == CallResult.NO_FRAMING_DETECTED
+        assert "PPP cause 5:" in closed["cause"] and "did not converge" in closed["cause"]
 
 
 @pytest.mark.long
@@ -222,7 +239,7 @@ def test_a_pppd_that_dies_ends_its_session_with_a_cause(tmp_path, victim):
         os.kill(session(net, victim)["ppp"]["pid"], signal.SIGKILL)
         other = "lns" if victim == "lac" else "lac"
         closed = wait_for(net, other, "SessionClosed")
-        assert "signal 9" in closed["cause"]
+        assert "signal 9" in closed["cause"] and "PPP cause 0:" in closed["cause"]
         assert closed["result_code"] == CallResult.GENERAL_ERROR
         for role in ("lac", "lns"):
             until(lambda role=role: not net.left(role)["interfaces"], "no interface is left")
@@ -250,4 +267,4 @@ def test_a_peer_that_answers_no_echo_is_dead(tmp_path):
         os.kill(session(net, "lac")["ppp"]["pid"], signal.SIGSTOP)
         closed = wait_for(net, "lac", "SessionClosed")
         assert closed["result_code"] == CallResult.LOST_CARRIER
-        assert "echo" in closed["cause"]
+        assert "echo" in closed["cause"] and "PPP cause 8:" in closed["cause"]

@@ -97,19 +97,20 @@ def test_one_family_alone(tmp_path: Path, ppp: str, user: str, routes: str) -> N
         check("ppp_up", "ping_through", "path_mtu", "counters")
 
 
-def test_a_lac_beside_its_lns_and_a_session_without_routes(tmp_path: Path) -> None:
+def test_a_lac_beside_its_lns_over_ipv6_and_a_session_without_routes(tmp_path: Path) -> None:
     path = tmp_path / "neighbours.yml"
     path.write_text(
         "name: neighbours\n"
         "nodes: [{name: lac, kind: lac}, {name: lns, kind: lns}]\n"
         "links:\n"
         "  - ends: [lac, lns]\n"
-        "    prefixes: [192.0.2.0/24]\n"
-        "    addresses: {lac: [192.0.2.1], lns: [192.0.2.2]}\n"
+        '    prefixes: ["2001:db8:1::/64"]\n'
+        '    addresses: {lac: ["2001:db8:1::1"], lns: ["2001:db8:1::2"]}\n'
         "l2tp:\n"
+        "  ppp: {mtu: 1438}\n"
         "  users: [{name: alice, password: wonderland}]\n"
         "  lns: [{node: lns, pool: 10.64.0.0/24, address: 10.64.0.1}]\n"
-        "  tunnels: [{from: lac, to: lns, calls: [{user: alice}]}]\n"
+        "  tunnels: [{from: lac, to: lns, over: ipv6, calls: [{user: alice}]}]\n"
     )
     with up("--topology", str(path)):
         check("ppp_up", "ping_through", "path_mtu", "throughput", "counters")

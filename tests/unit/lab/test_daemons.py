@@ -117,6 +117,12 @@ def test_one_family_alone_is_told_to_both_ends(tmp_path: Path) -> None:
     assert [tunnel.local.port for tunnel in configs["lac"].tunnels] == [1701, 0, 0, 0]
 
 
+def test_many_pppds_get_more_time_to_start(tmp_path: Path) -> None:
+    ppp = configured(load_topology("scale"), tmp_path)["lac"].ppp
+    assert ppp.setup_timeout_s > 60
+    assert "lcp-max-configure 128" in ppp.extra
+
+
 def test_nobody_learns_a_secret_that_is_not_theirs(tmp_path: Path) -> None:
     configs = configured(load_topology("two-lacs"), tmp_path)
     assert sorted(configs["far"].credentials.users) == ["dave"]
