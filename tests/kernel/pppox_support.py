@@ -7,6 +7,8 @@ import subprocess
 import traceback
 from collections.abc import Callable
 from contextlib import ExitStack
+from functools import cache
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -15,6 +17,7 @@ from l2tp.kernel.ppp import Channel
 from l2tp.kernel.pppox import PppoxSession, PppoxTunnel, SessionOptions
 from l2tp.kernel.udp import open_udp_socket
 from l2tp.parameters import Address
+from probes import modules
 
 CLONE_NEWNET = 0x4000_0000
 
@@ -73,6 +76,17 @@ class Wire:
         trace: TracebackType | None,
     ) -> None:
         self._stack.close()
+
+
+@cache
+def what_ends_leaves_its_socket() -> bool:
+    """Tell whether what ends in the driver leaves its PPPoL2TP socket, which then has nothing.
+
+    So since Linux 6.12. Before, the socket keeps it until it is closed itself, and tells the last
+    figures (l2tp_ppp.c: pppol2tp_session_close, pppol2tp_ioctl).
+    """
+    modules.load_driver()
+    return "pppol2tp_session_close\t[l2tp_ppp]" in Path("/proc/kallsyms").read_text()
 
 
 def lcp_echo(number: int) -> bytes:

@@ -6,15 +6,19 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from itertools import permutations
-from pathlib import Path
 
 import pytest
 
 from l2tp.errors import KernelError
 from l2tp.kernel.ppp import Channel
-from probes import modules
 from tests.kernel.daemon_support import until
-from tests.kernel.pppox_support import Wire, in_private_netns, lcp_echo, shown
+from tests.kernel.pppox_support import (
+    Wire,
+    in_private_netns,
+    lcp_echo,
+    shown,
+    what_ends_leaves_its_socket,
+)
 from tests.kernel.probe_support import data_message
 
 pytestmark = pytest.mark.kernel
@@ -53,20 +57,9 @@ def received(wire: Wire) -> int | None:
         return None
 
 
-@pytest.fixture(scope="module")
-def leaves_its_socket() -> bool:
-    """Tell whether what ends in the driver leaves its PPPoL2TP socket, which then has nothing.
-
-    So since Linux 6.12. Before, the socket keeps it until it is closed itself, and tells the last
-    figures (l2tp_ppp.c: pppol2tp_session_close, pppol2tp_ioctl).
-    """
-    modules.load_driver()
-    return "pppol2tp_session_close\t[l2tp_ppp]" in Path("/proc/kallsyms").read_text()
-
-
-def await_end(ask: Callable[[], object], leaves_its_socket: bool) -> None:
+def await_end(ask: Callable[[], object]) -> None:
     """Wait until the socket of something that has ended has nothing to tell, where that is so."""
-    if leaves_its_socket:
+    if what_ends_leaves_its_socket():
         until(lambda: is_gone(ask), "the end of a socket's statistics")
     else:
         assert not is_gone(ask)
@@ -90,7 +83,7 @@ ORDERS = [
 
 
 @pytest.mark.parametrize("order", ORDERS)
-def test_any_order_of_closing_under_traffic(order, leaves_its_socket):
+def test_any_order_of_closing_under_traffic(order):
     def test():
         with Wire() as wire, traffic(wire, wire.channel(wire.near)):
             sockets = {
@@ -108,7 +101,7 @@ def test_any_order_of_closing_under_traffic(order, leaves_its_socket):
                 if session:
                     await_more(wire, name)
                 elif "session" in sockets:
-                    await_end(wire.near.stats, leaves_its_socket)
+                    await_end(wire.near.stats)
                 else:
                     assert received(wire) is None
             assert "Tunnel 20," in shown("l2tp", "show", "tunnel")
@@ -132,14 +125,14 @@ def test_the_tunnel_outlives_its_management_socket_and_takes_new_sessions():
     in_private_netns(test)
 
 
-def test_the_udp_socket_takes_tunnel_and_sessions_with_it(leaves_its_socket):
+def test_the_udp_socket_takes_tunnel_and_sessions_with_it():
     def test():
         with Wire() as wire:
             channel = wire.channel(wire.near)
             wire.left_udp.close()
             until(lambda: "Tunnel 10," not in shown("l2tp", "show", "tunnel"), "the tunnel's end")
             for ask in (wire.left.stats, wire.near.stats):
-                await_end(ask, leaves_its_socket)
+                await_end(ask)
             with suppress(OSError):
                 channel.send(lcp_echo(1))
             with pytest.raises(KernelError):
@@ -148,16 +141,16 @@ def test_the_udp_socket_takes_tunnel_and_sessions_with_it(leaves_its_socket):
     in_private_netns(test)
 
 
-def test_a_tunnel_deleted_by_netlink_leaves_its_udp_socket_ordinary(leaves_its_socket):
+def test_a_tunnel_deleted_by_netlink_leaves_its_udp_socket_ordinary():
     def test():
         with Wire() as wire:
             shown("l2tp", "del", "tunnel", "tunnel_id", "10")
             await_sight("Tunnel 10,", False, "tunnel")
             await_sight("Session 1 in tunnel 10", False, "session")
-            await_end(wire.near.stats, leaves_its_socket)
+            await_end(wire.near.stats)
             wire.right_udp.send(b"hello")
             assert wire.left_udp.recv(100) == b"hello"
-            await_end(wire.left.stats, leaves_its_socket)
+            await_end(wire.left.stats)
 
     in_private_netns(test)
 
