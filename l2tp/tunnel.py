@@ -18,14 +18,13 @@ from l2tp.constants import (
     StopResult,
 )
 from l2tp.errors import LocalProtocolError, MessageError, ResultCode
-from l2tp.events import Event, TunnelClosed, TunnelEstablished, TunnelReleased, TunnelRequested
-from l2tp.greeting import judge_version, make_sccrp, make_sccrq, not_authorized
+from l2tp.events import Event
 from l2tp.hiding import Authentication, Hider
+from l2tp.judging import Judge
 from l2tp.messages import (
     CSUN,
     CSURQ,
     HELLO,
-    SCCCN,
     SCCRP,
     SCCRQ,
     ControlMessage,
@@ -36,6 +35,7 @@ from l2tp.messages import (
 from l2tp.parameters import Address, CallParameters, EndpointConfig
 from l2tp.transitions import TUNNEL_TABLE, TunnelAction, TunnelInput, TunnelState
 from l2tp.transport import Transport
+from l2tp.tunnel_actions import ACTIONS
 
 _REFUSALS: Final = {
     TunnelInput.SCCRQ: TunnelInput.SCCRQ_REFUSED,
@@ -81,9 +81,8 @@ class Tunnel:
         self.local_tunnel_id = local_tunnel_id
         self.initiated = initiated
         self.emit = emit
-        self._is_surplus = is_surplus
         self._sessions_of_peer = sessions_of_peer
-        self._superseded_by: int | None = None
+        self.superseded_by: int | None = None
         self.state = TunnelState.IDLE
         self.is_released = False
         self._received_data = received_data
@@ -91,7 +90,8 @@ class Tunnel:
         self.transport = Transport(
             config, local_tunnel_id=local_tunnel_id, peer=peer, emit=emit, now=now
         )
-        self._authentication = Authentication(secret, random, challenges=config.challenges)
+        self.authentication = Authentication(secret, random, challenges=config.challenges)
+        self._judge = Judge(config, self.authentication, is_surplus=is_surplus)
         if secret is not None and config.hidden_avps:
             self.transport.hider = Hider(secret, config.hidden_avps, random)
         self.tie_breaker = (
@@ -100,7 +100,7 @@ class Tunnel:
         self.calls = Calls(self, random, next_serial)
         self.greeting: Greeting | None = None
         self._setup_deadline: float | None = now + config.tunnel_setup_timeout_s
-        self._release_at: float | None = None
+        self.release_at: float | None = None
 
     @property
     def peer(self) -> Address:
@@ -115,7 +115,7 @@ class Tunnel:
     @property
     def secret(self) -> bytes | None:
         """What this tunnel's ends share; reveals hidden AVPs."""
-        return self._authentication.secret
+        return self.authentication.secret
 
     # What the endpoint's user asks for.
 
@@ -132,7 +132,7 @@ class Tunnel:
         """Discard a tunnel whose SCCRQ lost against the peer's, without a word to the peer."""
         fate = "the peer's remains" if winner else "both Tie Breakers are equal, so neither remains"
         cause = f"{self.peer} asked for a tunnel at the same moment: {fate} (RFC 2661 §4.4.3)"
-        self._superseded_by = winner
+        self.superseded_by = winner
         self._step(TunnelInput.TIE_LOST, now, closure=Closure(None, cause))
 
     def place_call(self, call: CallParameters, now: float, *, outgoing: bool) -> int:
@@ -182,7 +182,7 @@ class Tunnel:
                 return self.calls.receive(session_id, message, now)
             return True
         event = _INPUTS[message.message_type]
-        closure = self._judge(message)
+        closure = self._judge.refuses(message, self.state, self.peer)
         if closure is not None:
             event = _REFUSALS[event]
         elif isinstance(message, StopCCN):
@@ -220,7 +220,7 @@ class Tunnel:
             self.transport.get_timer(),
             self.calls.get_timer(),
             self._setup_deadline,
-            self._release_at,
+            self.release_at,
             hello,
         )
         return min((at for at in candidates if at is not None), default=None)
@@ -230,7 +230,7 @@ class Tunnel:
         silence = self.transport.handle_timer(now)
         if silence is not None:
             self._step(TunnelInput.PEER_DEAD, now, closure=Closure(None, causes.no_answer(silence)))
-        if self._release_at is not None and self._release_at <= now:
+        if self.release_at is not None and self.release_at <= now:
             self._step(TunnelInput.RETENTION_OVER, now)
         if self._setup_deadline is not None and self._setup_deadline <= now:
             timeout_s = self.config.tunnel_setup_timeout_s
@@ -283,106 +283,12 @@ class Tunnel:
         if isinstance(message, SCCRQ | SCCRP):
             self._learn(message)
         for action in actions:
-            handler = _ACTIONS.get(action)
-            if handler is not None:
-                handler(self, closure, now)
+            act = ACTIONS.get(action)
+            if act is not None:
+                act(self, closure, now)
         if self.state not in _OPENING:
             self._setup_deadline = None
         return actions
-
-    def _send_sccrq(self, _: Closure | None, now: float) -> None:
-        challenge = self._authentication.challenge
-        self.transport.send(
-            make_sccrq(self.config, self.local_tunnel_id, challenge, self.tie_breaker)
-        )
-
-    def _send_sccrp(self, _: Closure | None, now: float) -> None:
-        greeting = self.greeting
-        if greeting is None:
-            return
-        self.emit(
-            TunnelRequested(
-                local_tunnel_id=self.local_tunnel_id,
-                peer_tunnel_id=self.peer_tunnel_id,
-                peer=self.peer,
-                peer_host_name=greeting.host_name,
-                peer_vendor_name=greeting.vendor_name,
-            )
-        )
-        authentication = self._authentication
-        response = authentication.respond(MessageType.SCCRP, greeting.challenge)
-        self.transport.send(
-            make_sccrp(self.config, self.local_tunnel_id, authentication.challenge, response)
-        )
-
-    def _send_scccn(self, _: Closure | None, now: float) -> None:
-        challenge = self.greeting.challenge if self.greeting else None
-        response = self._authentication.respond(MessageType.SCCCN, challenge)
-        self.transport.send(SCCCN(challenge_response=response))
-
-    def _send_stopccn(self, closure: Closure | None, now: float) -> None:
-        result = closure.result if closure else None
-        # What never left would only delay the StopCCN, and nobody wants it any more.
-        self.transport.drop_unsent()
-        self.transport.send(
-            StopCCN(
-                result_code=result or ResultCode(StopResult.CLEAR_REQUEST),
-                assigned_tunnel_id=self.local_tunnel_id,
-            )
-        )
-
-    def _report_open(self, _: Closure | None, now: float) -> None:
-        greeting = self.greeting
-        if greeting is None:
-            return
-        self.emit(
-            TunnelEstablished(
-                local_tunnel_id=self.local_tunnel_id,
-                peer_tunnel_id=self.peer_tunnel_id,
-                peer=self.peer,
-                peer_host_name=greeting.host_name,
-                peer_vendor_name=greeting.vendor_name,
-                peer_firmware_revision=greeting.firmware_revision,
-                peer_framing_capabilities=greeting.framing_capabilities,
-                peer_bearer_capabilities=greeting.bearer_capabilities,
-                peer_receive_window_size=greeting.receive_window_size or DEFAULT_RECEIVE_WINDOW,
-                initiated=self.initiated,
-                authenticated=self._authentication.is_required,
-            )
-        )
-
-    def _open_sessions(self, _: Closure | None, now: float) -> None:
-        self.calls.open_waiting()
-
-    def _clean_up(self, closure: Closure | None, now: float) -> None:
-        result = closure.result if closure else None
-        cause = closure.cause if closure else ""
-        by_peer = closure.by_peer if closure else False
-        if by_peer:
-            self.transport.stop_sending()
-        self.calls.close_all(Closure(None, f"the tunnel ended: {cause}", by_peer))
-        self._release_at = now + self.config.retention_period_s()
-        self.emit(
-            TunnelClosed(
-                local_tunnel_id=self.local_tunnel_id,
-                peer_tunnel_id=self.peer_tunnel_id or None,
-                peer=self.peer,
-                peer_host_name=self.greeting.host_name if self.greeting else None,
-                result_code=result.result if result else None,
-                error_code=result.error if result else None,
-                message=result.message if result else "",
-                cause=cause,
-                by_peer=by_peer,
-                superseded_by=self._superseded_by,
-            )
-        )
-
-    def _release(self, _: Closure | None, now: float) -> None:
-        self._release_at = None
-        self.is_released = True
-        self.emit(TunnelReleased(local_tunnel_id=self.local_tunnel_id))
-
-    # What makes a message acceptable.
 
     def _learn(self, greeting: Greeting) -> None:
         if self.greeting is None:
@@ -390,55 +296,7 @@ class Tunnel:
             self.transport.peer_tunnel_id = greeting.assigned_tunnel_id
             self.transport.set_peer_window(greeting.receive_window_size or DEFAULT_RECEIVE_WINDOW)
 
-    def _judge(self, message: ControlMessage) -> Closure | None:
-        """Why a message is not acceptable; None when it is, or when that is no question."""
-        if isinstance(message, SCCRQ | SCCRP):
-            result = self._judge_greeting(message)
-        elif isinstance(message, SCCCN):
-            fault = self._authentication.find_fault(
-                MessageType.SCCCN, response=message.challenge_response
-            )
-            result = not_authorized(fault) if fault else None
-        else:
-            return None
-        if result is None:
-            return None
-        return Closure(result, causes.refused(self.peer, message.name, result))
-
-    def _judge_greeting(self, message: Greeting) -> ResultCode | None:
-        refusal = judge_version(message)
-        if refusal is not None:
-            return refusal
-        if isinstance(message, SCCRQ):
-            if self.state is not TunnelState.IDLE:
-                return None
-            if not self.config.accepts_tunnels:
-                return not_authorized("this end accepts no tunnels")
-            if self._is_surplus:
-                return ResultCode(
-                    StopResult.GENERAL_ERROR, ErrorCode.INSUFFICIENT_RESOURCES, "too many tunnels"
-                )
-        elif self.state is not TunnelState.WAIT_CTL_REPLY:
-            return None
-        response = message.challenge_response if isinstance(message, SCCRP) else None
-        fault = self._authentication.find_fault(
-            message.message_type, response=response, challenge=message.challenge
-        )
-        return not_authorized(fault) if fault else None
-
     def _out_of_sequence(self, message: ControlMessage) -> Closure:
         text = f"{message.name} in state {self.state}"
         result = ResultCode(StopResult.STATE_MACHINE_ERROR, 0, text)
         return Closure(result, f"out of sequence from {self.peer}: {text} (RFC 2661 §7.2.1)")
-
-
-_ACTIONS: Final[dict[TunnelAction, Callable[[Tunnel, Closure | None, float], None]]] = {
-    TunnelAction.SEND_SCCRQ: Tunnel._send_sccrq,
-    TunnelAction.SEND_SCCRP: Tunnel._send_sccrp,
-    TunnelAction.SEND_SCCCN: Tunnel._send_scccn,
-    TunnelAction.SEND_STOPCCN: Tunnel._send_stopccn,
-    TunnelAction.REPORT_OPEN: Tunnel._report_open,
-    TunnelAction.OPEN_SESSIONS: Tunnel._open_sessions,
-    TunnelAction.CLEAN_UP: Tunnel._clean_up,
-    TunnelAction.RELEASE: Tunnel._release,
-}
