@@ -46,7 +46,7 @@ from lab.topology import (
 from lab.waiting import wait_for
 
 LAB = "bench-setup"
-SESSIONS = 40
+SESSIONS = 25
 _PATIENCE_S = 60.0
 #: So many looks in a row, 0.02 s apart, at which neither daemon has done anything: it is over.
 _QUIET_LOOKS = 50
