@@ -33,7 +33,7 @@ _PROTOCOL: dict[str, Value] = {"retention_s": 1.0}
 _WATCHFUL: dict[str, Value] = {"hello_interval_s": 5.0, "maximum_retransmissions": 3}
 
 _FEW_CALLS = 6
-_SECONDS_A_CALL = 4
+_SECONDS_A_CALL = 10
 
 
 def daemon_files(topology: Topology, folder: Path) -> tuple[Folder | File, ...]:
@@ -191,7 +191,8 @@ def _service(topology: Topology, node: str) -> LnsService:
 
 def _protocol(topology: Topology, node: str) -> dict[str, Value]:
     protected = any(tunnel.ipsec for tunnel in topology.tunnels_of(node))
-    return _PROTOCOL | _WATCHFUL if protected else _PROTOCOL
+    crowded = _PROTOCOL | _unhurried(_extra_s(topology, node))
+    return crowded | _WATCHFUL if protected else crowded
 
 
 def _ppp(topology: Topology, node: str) -> dict[str, Value]:
@@ -208,20 +209,33 @@ def _ppp(topology: Topology, node: str) -> dict[str, Value]:
     }
 
 
-def _patience(topology: Topology, node: str) -> dict[str, Value]:
-    """Let many pppds that start at once on one processor take the time that this takes.
-
-    pppd gives up after ten requests, a second apart, and a daemon after a minute.
-    """
+def _extra_s(topology: Topology, node: str) -> int:
+    """Say how much longer many calls may take that all begin at once, perhaps on one processor."""
     calls = sum(len(tunnel.calls) for tunnel in topology.tunnels_of(node))
-    if calls <= _FEW_CALLS:
+    return _SECONDS_A_CALL * calls if calls > _FEW_CALLS else 0
+
+
+def _unhurried(extra_s: int) -> dict[str, Value]:
+    """Let tunnels and calls take ``extra_s`` longer than the minute that they have."""
+    if not extra_s:
         return {}
-    requests = _SECONDS_A_CALL * calls
+    return {
+        "tunnel_setup_timeout_s": 60.0 + extra_s,
+        "session_setup_timeout_s": 60.0 + extra_s,
+        "maximum_retransmissions": 10,
+    }
+
+
+def _patience(topology: Topology, node: str) -> dict[str, Value]:
+    """Let pppds that start late do so: theirs give up after ten requests, a second apart."""
+    extra_s = _extra_s(topology, node)
+    if not extra_s:
+        return {}
     names = ("lcp-max-configure", "ipcp-max-configure", "ipv6cp-max-configure")
     proofs = ("chap-max-challenge", "pap-max-authreq")
     return {
-        "setup_timeout_s": 60.0 + requests,
-        "options": [f"{name} {requests}" for name in (*names, *proofs)],
+        "setup_timeout_s": 60.0 + extra_s,
+        "options": [f"{name} {extra_s}" for name in (*names, *proofs)],
     }
 
 

@@ -18,7 +18,7 @@ from lab.waiting import wait_for
 _PATIENCE_S = 20.0
 
 #: And what each session adds: two pppds that start on a box that may have one processor.
-_PATIENCE_A_SESSION_S = 1.0
+_PATIENCE_A_SESSION_S = 3.0
 
 
 def dial_missing(live: Live) -> None:

@@ -118,9 +118,10 @@ def test_one_family_alone_is_told_to_both_ends(tmp_path: Path) -> None:
 
 
 def test_many_pppds_get_more_time_to_start(tmp_path: Path) -> None:
-    ppp = configured(load_topology("scale"), tmp_path)["lac"].ppp
-    assert ppp.setup_timeout_s > 60
-    assert "lcp-max-configure 128" in ppp.extra
+    lac = configured(load_topology("scale"), tmp_path)["lac"]
+    assert lac.ppp.setup_timeout_s == 60 + 10 * 32
+    assert "lcp-max-configure 320" in lac.ppp.extra
+    assert lac.endpoint.session_setup_timeout_s == 60 + 10 * 32
 
 
 def test_nobody_learns_a_secret_that_is_not_theirs(tmp_path: Path) -> None:
