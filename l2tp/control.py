@@ -111,6 +111,24 @@ class ControlClient:
         while (record := self._read()) is not None:
             yield record
 
+    def fileno(self) -> int:
+        """Return the socket's descriptor, readable when there is more to receive."""
+        return self._socket.fileno()
+
+    def receive(self) -> list[dict[str, Any]] | None:
+        """Return the events that are here by now, after ``events``; None once the daemon ended.
+
+        Waits for the first octet, so ask when the descriptor is readable.
+        """
+        try:
+            chunk = self._socket.recv(_CHUNK)
+        except OSError:
+            return None
+        if not chunk:
+            return None
+        *lines, self._received = (self._received + chunk).split(b"\n")
+        return [json.loads(line) for line in lines]
+
     def stop(self) -> None:
         """Have the daemon tear everything down and end; returns when it has."""
         self._ask("stop")

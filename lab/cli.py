@@ -24,7 +24,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     words = list(sys.argv[1:] if argv is None else argv)
     before, after = _split_at_dashes(words)
-    args = _parser().parse_args(before)
+    args = _parser(before).parse_args(before)
     args.after_dashes = after
     args.lab = getattr(args, "lab", "lab")
     console = Console(quiet=getattr(args, "quiet", False))
@@ -101,7 +101,8 @@ def _here(command: Command, args: argparse.Namespace, words: list[str], console:
     return as_root(args, words)
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
+    # Only what may be the command brings its options: each has a module of its own to import.
     shared = _shared_options()
     parser = argparse.ArgumentParser(
         prog="l2tp-lab",
@@ -115,7 +116,8 @@ def _parser() -> argparse.ArgumentParser:
         added = commands.add_parser(
             name, help=command.help, description=command.description, parents=[shared]
         )
-        command.module().add_arguments(added)
+        if name in words:
+            command.module().add_arguments(added)
     return parser
 
 

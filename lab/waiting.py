@@ -14,6 +14,13 @@ Found = TypeVar("Found")
 
 _LOOK_AGAIN_S = 0.02
 
+#: Problems cost more to look for than what is waited for, and can wait that long themselves.
+_LOOK_FOR_PROBLEMS_S = 0.25
+
+
+def _a_moment(left_s: float) -> None:
+    select.select([], [], [], min(left_s, _LOOK_AGAIN_S))
+
 
 def wait_for(
     look: Callable[[], Found | None],
@@ -21,20 +28,25 @@ def wait_for(
     *,
     deadline_s: float,
     problem: Callable[[], str] = str,
+    pause: Callable[[float], None] = _a_moment,
 ) -> Found:
     """Look until ``look`` returns something true, and return that.
 
     ``what`` completes “… did not come within N s”; ``problem`` says what is known of the cause, and
     an answer that is not empty ends the wait early. ``deadline_s`` is stretched by the machine's
-    slowness. Raises LabError.
+    slowness. ``pause`` waits between two looks, at most the seconds that it is given; the default
+    looks again at once, another one may know when something has changed. Raises LabError.
     """
     limit_s = scaled(deadline_s)
-    ends = time.monotonic() + limit_s
+    now = time.monotonic()
+    ends, asks = now + limit_s, now + _LOOK_FOR_PROBLEMS_S
     while not (found := look()):
-        left = ends - time.monotonic()
-        if trouble := problem():
-            raise LabError(f"{what} will not come: {trouble}")
-        if left <= 0:
+        now = time.monotonic()
+        if now >= min(asks, ends):
+            if trouble := problem():
+                raise LabError(f"{what} will not come: {trouble}")
+            asks = now + _LOOK_FOR_PROBLEMS_S
+        if now >= ends:
             raise LabError(f"{what} did not come within {limit_s:.0f} s")
-        select.select([], [], [], min(left, _LOOK_AGAIN_S))
+        pause(ends - now)
     return found

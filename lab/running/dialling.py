@@ -9,6 +9,7 @@ from typing import Any
 
 from l2tp.control import ControlError
 from lab.instruments.kernelview import processes, routes_of, udp_sockets
+from lab.running.changes import Changes
 from lab.running.live import Live, SessionEnds
 from lab.running.peers import dial
 from lab.running.supervision import why_ended
@@ -65,10 +66,10 @@ def wait_for_daemons(live: Live) -> None:
 
 def _answers(live: Live, node: str) -> bool:
     try:
-        with live.daemon(node) as daemon:
-            return bool(daemon.status())
+        live.daemon(node).close()
     except ControlError:
         return False
+    return True
 
 
 def _listens(live: Live, node: str) -> bool:
@@ -91,12 +92,14 @@ def wait_for_sessions(live: Live) -> list[SessionEnds]:
         causes = (cause for node in live.daemons for cause in _ended(live, node, begun_ns))
         return "; ".join(causes)
 
-    return wait_for(
-        look,
-        f"PPP on {wanted} session(s)",
-        deadline_s=_PATIENCE_S + wanted * _PATIENCE_A_SESSION_S,
-        problem=problem,
-    )
+    with Changes(live) as changes:
+        return wait_for(
+            look,
+            f"PPP on {wanted} session(s)",
+            deadline_s=_PATIENCE_S + wanted * _PATIENCE_A_SESSION_S,
+            problem=problem,
+            pause=changes.pause,
+        )
 
 
 def _is_ready(live: Live, ends: SessionEnds) -> bool:
@@ -127,7 +130,13 @@ def wait_until_released(live: Live, node: str) -> None:
         left = live.status(node)["tunnels"]
         return not left and (node not in live.peers or not processes(netns, "pppd"))
 
-    wait_for(look, f"the end of every tunnel on {node}", deadline_s=_PATIENCE_S)
+    with Changes(live) as changes:
+        wait_for(
+            look,
+            f"the end of every tunnel on {node}",
+            deadline_s=_PATIENCE_S,
+            pause=changes.pause,
+        )
 
 
 def wait_for_session(live: Live, node: str, tunnel_id: int, session_id: int) -> dict[str, Any]:
@@ -156,4 +165,5 @@ def wait_for_session(live: Live, node: str, tunnel_id: int, session_id: int) -> 
         return ""
 
     what = f"PPP on session {tunnel_id}/{session_id} of {node}"
-    return wait_for(look, what, deadline_s=_PATIENCE_S, problem=problem)
+    with Changes(live) as changes:
+        return wait_for(look, what, deadline_s=_PATIENCE_S, problem=problem, pause=changes.pause)
