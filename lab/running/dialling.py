@@ -83,13 +83,15 @@ def wait_for_sessions(live: Live) -> list[SessionEnds]:
     """
     wanted = sum(len(tunnel.calls) for tunnel in live.topology.l2tp.tunnels)
     begun_ns = time.monotonic_ns()
+    status: dict[str, dict[str, Any]] = {}
 
     def look() -> list[SessionEnds] | None:
-        ready = [ends for ends in live.sessions() if _is_ready(live, ends)]
+        status.update(live.statuses())
+        ready = [ends for ends in live.sessions(status) if _is_ready(live, ends)]
         return ready if len(ready) == wanted else None
 
     def problem() -> str:
-        causes = (cause for node in live.daemons for cause in _ended(live, node, begun_ns))
+        causes = (cause for node in live.daemons for cause in _ended(node, status[node], begun_ns))
         return "; ".join(causes)
 
     with Changes(live) as changes:
@@ -112,8 +114,8 @@ def _is_ready(live: Live, ends: SessionEnds) -> bool:
     return ready
 
 
-def _ended(live: Live, node: str, since_ns: int) -> Iterator[str]:
-    for tunnel in live.status(node)["ended"]:
+def _ended(node: str, status: dict[str, Any], since_ns: int) -> Iterator[str]:
+    for tunnel in status["ended"]:
         if tunnel["since_ns"] >= since_ns:
             name = f"tunnel {tunnel['local_tunnel_id']} to {tunnel['peer']}"
             yield f"{node}: {name} closed: {tunnel['cause']}"

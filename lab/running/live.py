@@ -113,9 +113,9 @@ class Live:
         """A client of the tracer."""
         return TraceClient(self.folder / "trace.sock")
 
-    def sessions(self) -> list[SessionEnds]:
-        """Pair the two ends of every session that both daemons hold."""
-        status = self.statuses()
+    def sessions(self, status: Mapping[str, dict[str, Any]] | None = None) -> list[SessionEnds]:
+        """Pair the two ends of every session that both daemons hold, or held by ``status``."""
+        status = status or self.statuses()
         return [
             ends
             for tunnel in self.topology.l2tp.tunnels
