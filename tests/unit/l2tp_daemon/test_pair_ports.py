@@ -1,0 +1,125 @@
+"""Ports and sockets: answers from another port, tunnels that share ports, and a flood."""
+
+import asyncio
+import socket
+from pathlib import Path
+
+import pytest
+
+from l2tp.codec import encode_message
+from l2tp.control_server import RequestError
+from l2tp.header import encode_control
+from l2tp.messages import HELLO, OUR_VERSION, SCCRQ
+from tests.support.daemon_pair import add_tunnel, run
+
+
+def test_an_lns_may_answer_from_a_port_of_its_own(pair):
+    pair.listen_text = "answer_port = 0\n"
+
+    async def scenario():
+        async with pair:
+            await pair.lac.hear("SessionReady")
+            await pair.lns.hear("SessionReady")
+            (moved,) = pair.lac.heard("PeerAddressChanged")
+            tunnel, _ = await pair.lac.only_session()
+            at_lns, _ = await pair.lns.only_session()
+            assert tunnel["peer"] == at_lns["local"] == moved["peer"] != moved["previous"]
+            (listening,) = (await pair.lns.ask("status"))["listening"]
+            assert moved["previous"] == listening
+            # The last words come from that port too: nothing else would reach the LAC's socket.
+            await pair.lns.ask("hangup", local_tunnel_id=at_lns["local_tunnel_id"])
+            assert (await pair.lac.hear("TunnelClosed"))["by_peer"]
+
+    run(scenario)
+
+
+def test_two_tunnels_with_the_same_ports(pair):
+    async def scenario():
+        async with pair:
+            await pair.lac.hear("SessionReady")
+            first, _ = await pair.lac.only_session()
+            add_tunnel(pair, first)
+            await pair.lac.ask("reload")
+            await pair.lac.hear("TunnelEstablished", 2)
+            await pair.lac.ask("call", tunnel="two", user="alice")
+            await pair.lac.hear("SessionReady", 2)
+            one, two = (await pair.lac.ask("status"))["tunnels"]
+            assert [one["name"], two["name"]] == ["lns", "two"]
+            assert (one["local"], one["peer"]) == (two["local"], two["peer"])
+            # Either socket may get what is for the other: both control connections end in order.
+            await pair.lac.ask("hangup", local_tunnel_id=one["local_tunnel_id"])
+            await pair.lac.ask("hangup", local_tunnel_id=two["local_tunnel_id"])
+            await pair.lns.hear("TunnelClosed", 2)
+
+    run(scenario)
+
+
+def test_a_kernel_that_cannot_tell_them_apart_is_named(pair):
+    async def scenario():
+        async with pair:
+            await pair.lac.hear("SessionReady")
+            first, _ = await pair.lac.only_session()
+            add_tunnel(pair, first)
+            pair.lac.plane.ports_are_shared = False
+            await pair.lac.ask("reload")
+            (failed,) = pair.lac.heard("DialFailed")
+            assert "cannot tell their data apart" in failed["cause"]
+            assert failed["cause"].endswith('Set local_port = 0 in the [[tunnel]] named "two"')
+            # As the answerer it helps itself: RFC 2661 lets it answer from another port.
+            pair.lac.plane.ports_are_shared = True
+            pair.lns.plane.ports_are_shared = False
+            with pytest.raises(RequestError, match="no call configured"):
+                await pair.lac.ask("call", tunnel="two")
+            await pair.lac.ask("call", tunnel="two", user="alice")
+            await pair.lac.hear("SessionReady", 2)
+            one, two = (await pair.lac.ask("status"))["tunnels"]
+            assert (one["local"], one["peer"] != two["peer"]) == (two["local"], True)
+
+    run(scenario)
+
+
+def open_descriptors():
+    return sum(1 for _ in Path("/proc/self/fd").iterdir())
+
+
+def test_a_flood_of_requests_leaves_the_live_session_alone(pair):
+    request = encode_message(
+        SCCRQ(
+            protocol_version=OUR_VERSION,
+            framing_capabilities=3,
+            host_name="flood",
+            assigned_tunnel_id=1,
+        )
+    )
+
+    async def scenario():
+        async with pair:
+            await pair.lac.hear("SessionReady")
+            await pair.lns.hear("SessionReady")
+            tunnel, _ = await pair.lac.only_session()
+            port = int(tunnel["peer"].rpartition(":")[2])
+            at_lns, _ = await pair.lns.only_session()
+            hello = encode_control(at_lns["local_tunnel_id"], 0, 9, 9, encode_message(HELLO()))
+            descriptors = open_descriptors()
+            for number in range(2, 42):
+                # Each host asks for many tunnels, from ever new ports.
+                for _ in range(30):
+                    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
+                        udp.bind((f"127.0.0.{number}", 0))
+                        udp.sendto(encode_control(0, 0, 0, 0, request), ("127.0.0.1", port))
+                        if number == 2:
+                            udp.sendto(hello, ("127.0.0.1", port))
+                await asyncio.sleep(0)
+            await pair.lac.ask("call", user="alice")
+            await pair.lac.hear("SessionReady", 2)
+            status = await pair.lns.ask("status")
+            dropped = status["dropped"]
+            assert dropped["too-many-half-open-tunnels"] > 900
+            assert len(status["tunnels"]) <= 1 + 128
+            assert open_descriptors() < descriptors + 128 + 20
+            (live,) = [one for one in status["tunnels"] if one["state"] == "established"]
+            assert len(live["sessions"]) == 2
+            assert live["dropped"]["wrong-source"] == dropped["wrong-source"] > 20
+            assert len(pair.lns.heard("DatagramDropped")) <= 3 * 20
+
+    run(scenario)

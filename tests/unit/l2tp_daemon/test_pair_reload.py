@@ -1,0 +1,67 @@
+"""A configuration that changes under a running daemon."""
+
+import os
+import signal
+
+import pytest
+
+from l2tp.toml_table import ConfigurationError
+from tests.support.daemon_pair import SECRETS, run
+
+
+def test_reload_changes_what_is_new_and_leaves_what_is_live(pair):
+    async def scenario():
+        async with pair:
+            await pair.lac.hear("SessionReady")
+            await pair.lns.hear("SessionReady")
+            before = [(await end.only_session())[1]["ppp"]["pid"] for end in (pair.lac, pair.lns)]
+            assert await pair.lac.ask("reload") == {"changed": [], "needs_restart": []}
+            secrets = pair.folder / "lac" / "secrets.toml"
+            secrets.write_text(SECRETS + 'bob = "b"\n')
+            config = pair.folder / "lac" / "config.toml"
+            config.write_text(
+                config.read_text().replace("[ppp]", "[ppp]\nmtu = 1400")
+                + '[[tunnel.call]]\nuser = "bob"\n'
+            )
+            changed = (await pair.lac.ask("reload"))["changed"]
+            assert changed == ["ppp", "credentials", "tunnels"]
+            await pair.lac.hear("SessionReady", 2)
+            (tunnel,) = (await pair.lac.ask("status"))["tunnels"]
+            assert [one["user"] for one in tunnel["sessions"]] == ["alice", "alice"]
+            assert '"bob" * "b" *' in (pair.folder / "lac/ppp/chap-secrets").read_text()
+            options = [f.read_text() for f in (pair.folder / "lac/ppp/sessions").iterdir()]
+            assert sorted("mtu 1400" in text for text in options) == [False, True]
+            assert 'name "bob"' in next(text for text in options if "mtu 1400" in text)
+            # Both daemons are this process; the LAC was the last to ask for the signal.
+            os.kill(os.getpid(), signal.SIGHUP)
+            await pair.lac.hear("Reloaded", 3)
+            after = [(await end.ask("status"))["tunnels"][0]["sessions"][0] for end in pair.ends]
+            assert [session["ppp"]["pid"] for session in after] == before
+
+    run(scenario)
+
+
+def test_a_reload_tells_every_mistake_and_changes_nothing(pair):
+    async def scenario():
+        async with pair:
+            await pair.lac.hear("SessionReady")
+            config = pair.folder / "lac" / "config.toml"
+            good = config.read_text()
+            config.write_text(
+                good.replace("[ppp]", "[ppp]\nmtu = 7").replace('"alice"', '"nobody"')
+            )
+            with pytest.raises(ConfigurationError) as caught:
+                await pair.lac.ask("reload")
+            assert [line.partition(": ")[2] for line in caught.value.problems] == [
+                "ppp.mtu: 7 is not from 128 to 16384",
+                'tunnel[1].call[1].user: there is no "nobody" in [users] of the secrets file',
+            ]
+            assert len(pair.lac.heard("ReloadFailed")[0]["problems"]) == 2
+            assert pair.lac.daemon.config.ppp.mtu == 1458
+            moved = good.replace("[ppp]", '[[listen]]\naddress = "127.0.0.1"\nport = 9\n[ppp]')
+            config.write_text(moved)
+            answer = await pair.lac.ask("reload")
+            assert answer["needs_restart"] == ["listen"]
+            assert not pair.lac.daemon.config.listen
+
+    run(scenario)
