@@ -3,34 +3,21 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
-import sys
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import pytest
 
 from lab.checks import CHECKS, ONLY_FOR
+from tests.kernel.lab_support import run_lab
 
 pytestmark = [pytest.mark.kernel, pytest.mark.long]
 
 LAB = "interop"
+run = partial(run_lab, LAB)
 FITTING = [name for name in CHECKS if name not in ONLY_FOR]
-
-
-def run(*words: str, code: int = 0) -> str:
-    """Run the command line as a user would; fail with all that it said on another exit code."""
-    done = subprocess.run(
-        [sys.executable, "-m", "lab", "--lab", LAB, *words],
-        capture_output=True,
-        text=True,
-        check=False,
-        env={**os.environ, "L2TP_LAB_INSIDE": "1"},
-    )
-    assert done.returncode == code, f"{words}: {done.returncode}\n{done.stdout}\n{done.stderr}"
-    assert "Traceback" not in done.stdout + done.stderr
-    return done.stdout
 
 
 @pytest.fixture(scope="module")
@@ -78,5 +65,7 @@ def test_a_command_to_xl2tpd_names_whom_to_ask(live: dict[str, Any]) -> None:
 
 def test_nothing_is_left(live: dict[str, Any]) -> None:
     run("down")
-    left = subprocess.run(["pgrep", "-a", "pppd|xl2tpd"], capture_output=True, text=True)
+    left = subprocess.run(
+        ["pgrep", "-a", "pppd|xl2tpd"], capture_output=True, text=True, check=False
+    )
     assert left.stdout == ""
