@@ -51,7 +51,7 @@ def measure(console: Console, *, place: Sequence[str], rounds: int) -> dict[str,
     before = os.getloadavg()[0]
     for number in range(1, rounds + 1):
         with console.step(f"round {number} of {rounds}: warm bring-up, down and up again"):
-            _run(["appliance", "stop"], place)
+            stop_machine(place)
             seconds, output = _timed(["up", "--json"], place)
             warm.append(seconds)
             steps = json.loads(output)["steps"]
@@ -62,7 +62,7 @@ def measure(console: Console, *, place: Sequence[str], rounds: int) -> dict[str,
     machine = machine_of(place)
     with console.step("what a session costs the daemons, beside xl2tpd's"):
         setup = _setup(place, rounds)
-    _run(["appliance", "stop"], place)
+    stop_machine(place)
     figures = [
         Figure("warm bring-up, machine restored, to the first ping", tuple(warm), "s", 8.0),
         Figure("down and up again in a running machine", tuple(again), "s", 3.0),
@@ -115,6 +115,11 @@ def _cpu_model() -> str:
         if line.startswith("model name"):
             return line.partition(":")[2].strip()
     return platform.machine()
+
+
+def stop_machine(place: Sequence[str]) -> None:
+    """End the bench's machine."""
+    _run(["appliance", "stop"], place)
 
 
 def machine_of(place: Sequence[str]) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from statistics import median
 from typing import Any
 
-from lab.bench import LAB, Figure, conditions, machine_of
+from lab.bench import LAB, Figure, conditions, machine_of, stop_machine
 from lab.console import Console
 from lab.errors import LabError
 
@@ -25,10 +25,11 @@ def measure_tracing(console: Console, *, place: Sequence[str], pairs: int) -> di
     with console.step(f"tracing: {pairs} pairs of off and on, programs, the highest rate"):
         found = _run_there(place, pairs)
     told = conditions(machine_of(place), load)
+    stop_machine(place)
     return {
         "conditions": {**told, "guest_cpus": found["cpus"]},
-        "figures": list(_figures(found)),
-        "remarks": list(_remarks(found)),
+        "figures": list(figures_of(found)),
+        "remarks": list(remarks_of(found)),
         "measured": found,
     }
 
@@ -47,7 +48,8 @@ def _run_there(place: Sequence[str], pairs: int) -> dict[str, Any]:
     return measured
 
 
-def _figures(found: dict[str, Any]) -> list[Figure]:
+def figures_of(found: dict[str, Any]) -> list[Figure]:
+    """Make figures with their goals of what was measured in the machine."""
     pairs = found["pairs"]
     figures = []
     for name, goal in _GOALS.items():
@@ -56,6 +58,11 @@ def _figures(found: dict[str, Any]) -> list[Figure]:
             Figure(f"a packet of {name}, tracing off", tuple(ns / 1000 for ns in off), "us"),
             Figure(f"a packet of {name}, counters on", tuple(ns / 1000 for ns in on), "us"),
             Figure(f"counters on: a packet of {name} costs more by", overheads(off, on), "%", goal),
+            Figure(
+                f"journeys on as well, one in {found['journeys']['one_in']}: more by",
+                overheads(off, pairs["journeys_ns"][name]),
+                "%",
+            ),
         ]
     costs = found["programs_ns"]
     theirs = costs["bpftrace"]
@@ -90,7 +97,8 @@ def interval(values: Sequence[float]) -> tuple[float, float]:
     return median(ordered[:half]), median(ordered[-half:])
 
 
-def _remarks(found: dict[str, Any]) -> list[str]:
+def remarks_of(found: dict[str, Any]) -> list[str]:
+    """Say what figures do not: intervals, what could not be measured, what agreed."""
     pairs = found["pairs"]
     remarks = []
     for name in _GOALS:

@@ -53,7 +53,11 @@ def _tracer(options: argparse.Namespace) -> "Tracer":
     modules.load_driver()
     styles = [Style(options.style)] if options.style else list(Style)
     return Tracer(
-        max_figures=options.max_figures, styles=styles, cache_folder=options.cache, report=_log
+        max_figures=options.max_figures,
+        one_in=options.one_in,
+        styles=styles,
+        cache_folder=options.cache,
+        report=_log,
     )
 
 
@@ -203,6 +207,14 @@ def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
         default=4096,
         metavar="N",
         help="room for this many sessions (default: %(default)s)",
+    )
+
+    tracing.add_argument(
+        "--one-in",
+        type=_positive(int),
+        default=1,
+        metavar="N",
+        help="count one packet in N (default: every packet)",
     )
 
     serve = commands.add_parser(

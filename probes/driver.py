@@ -6,6 +6,7 @@ include/uapi/linux/l2tp.h, netlink.h, genetlink.h; net/l2tp/l2tp_netlink.c (l2tp
 l2tp_nl_session_send).
 """
 
+import errno
 import os
 import socket
 import struct
@@ -26,6 +27,8 @@ _REQUEST, _DUMP = 0x1, 0x300
 _CONTROLLER, _GET_FAMILY, _FAMILY_ID, _FAMILY_NAME = 0x10, 3, 1, 2
 _TUNNEL_GET, _SESSION_GET = 4, 8
 _PROTO_VERSION, _CONN_ID, _SESSION_ID, _STATS = 7, 9, 11, 30
+# It has just gone, or is a name that is being given or taken.
+_NO_NAMESPACE = (errno.ENOENT, errno.EINVAL)
 _RECEIVE_OCTETS = 1 << 17
 _TIMEOUT_S = 10.0
 
@@ -57,9 +60,9 @@ def read(inodes: set[int] | None = None) -> dict[Owner, Counters]:
     for path in namespaces.find(inodes).values():
         try:
             found.update(namespaces.inside(path, _of_this_namespace))
-        except FileNotFoundError:
-            continue  # the namespace has just gone
         except OSError as error:
+            if error.errno in _NO_NAMESPACE:
+                continue
             raise ProbeError(
                 f"the driver's own counters cannot be asked for in {path}: {error.strerror}",
                 "Run the tracer as root, outside of containers.",

@@ -29,6 +29,9 @@ SESSION = struct.Struct("=9Q10I2H16s16s32s4x")
 #                   u32 sees_ppp, sees_frees; }
 SETTINGS = struct.Struct("=4Q2I")
 
+# struct steady { u64 generation, one_in; }
+STEADY = struct.Struct("=2Q")
+
 
 class Loss(enum.IntEnum):
     """Why something that the probes saw is in no figure (enum loss)."""
@@ -64,6 +67,7 @@ def compiler_flags() -> list[str]:
         f"-DSIZEOF_FIGURE={FIGURE.size}",
         f"-DSIZEOF_SESSION={SESSION.size}",
         f"-DSIZEOF_SETTINGS={SETTINGS.size}",
+        f"-DSIZEOF_STEADY={STEADY.size}",
         f"-DVERDICT_COUNT={len(Verdict)}",
         f"-DLATENCY_SLOTS={LATENCY_SLOTS}",
         f"-DLOSS_COUNT={len(Loss)}",

@@ -139,6 +139,10 @@ class MomentTracer:
         self._attached.close()
 
 
+# What is told as trouble as long as it is none yet.
+ATTACHING = "the probes for it are still being attached"
+
+
 class ArrivingMoments:
     """A MomentTracer that is made meanwhile, so that nobody waits for a compiler.
 
@@ -148,7 +152,7 @@ class ArrivingMoments:
     def __init__(self, make: Callable[[], MomentTracer]) -> None:
         self._make = make
         self._tracer: MomentTracer | None = None
-        self._trouble = "the probes for it are still being attached"
+        self._trouble = ATTACHING
         self._thread = threading.Thread(target=self._arrive, daemon=True)
         self._thread.start()
 

@@ -179,6 +179,7 @@ class Snapshot(TypedDict):
     evicted_figures: sessions that had ended, or were never known, and made room for others.
     costs_measured: whether the kernel measures the programs' own time (HookState.run_ns).
     not_reconciled: why the figures could not be held against the driver's counters; else empty.
+    one_in: figures are of one packet in so many; 1 is every packet.
     time_ns: CLOCK_MONOTONIC, as the kernel's own probes measure.
     """
 
@@ -189,4 +190,5 @@ class Snapshot(TypedDict):
     evicted_figures: int
     costs_measured: bool
     not_reconciled: str
+    one_in: int
     time_ns: int

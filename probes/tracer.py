@@ -3,6 +3,7 @@
 import contextlib
 import time
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from pathlib import Path
 
 from probes import cache, driver
@@ -10,7 +11,7 @@ from probes.aggregate import figure_rows, loss_counts
 from probes.attaching import Attached
 from probes.costs import CostMeter
 from probes.errors import ProbeError
-from probes.events import FIGURE, FIGURE_KEY, SETTINGS, compiler_flags
+from probes.events import FIGURE, FIGURE_KEY, SETTINGS, STEADY, compiler_flags
 from probes.loader import Loaded
 from probes.procfs import module_text, possible_cpus
 from probes.reconcile import Reconciler
@@ -35,6 +36,7 @@ class Tracer:
     """A program at work in the kernel, for all network namespaces.
 
     max_figures: how many (netns, tunnel, session) there is room for.
+    one_in: count one packet in so many, each way on each CPU.
     styles: the ways of attaching to try, the best first.
     report: is told in a few words what is being done, for a log.
     Raises ProbeError when nothing can be traced here.
@@ -45,11 +47,13 @@ class Tracer:
         program: Program = FIGURES,
         *,
         max_figures: int = MAX_FIGURES,
+        one_in: int = 1,
         styles: Iterable[Style] = tuple(Style),
         cache_folder: Path = cache.FOLDER,
         report: Callable[[str], None] = lambda text: None,
     ) -> None:
         self._room = _fitting(max_figures)
+        self._one_in = one_in
         self._evicted = 0
         self._costs = CostMeter()
         self._attached = Attached(
@@ -64,7 +68,7 @@ class Tracer:
             styles=styles,
             cache_folder=cache_folder,
             report=report,
-            settle=_settle,
+            settle=partial(_settle, one_in),
         )
         self._reconciler = Reconciler(possible_cpus(), since_ns=time.monotonic_ns())
 
@@ -105,6 +109,7 @@ class Tracer:
             evicted_figures=self._evicted,
             costs_measured=self._costs.is_on,
             not_reconciled=trouble,
+            one_in=self._one_in,
             time_ns=now_ns,
         )
 
@@ -116,8 +121,11 @@ class Tracer:
 
     def _reconciled(self) -> tuple[list[FigureRow], dict[bytes, bytes], dict[bytes, bytes], str]:
         """Read rows between two readings of the driver's counters; again while they disagree."""
-        trouble = ""
         rows, notes, figures = self._rows()
+        if self._one_in > 1:
+            trouble = f"only one packet in {self._one_in} is counted"
+            return rows, notes, figures, trouble
+        trouble = ""
         inodes = {row["netns"] for row in rows}
         for _ in range(_READINGS if rows else 0):
             try:
@@ -159,7 +167,7 @@ class Tracer:
         self._attached.close()
 
 
-def _settle(loaded: Loaded, attached: frozenset[str]) -> None:
+def _settle(one_in: int, loaded: Loaded, attached: frozenset[str]) -> None:
     """Tell the programs what they see, and where the modules' code lies."""
     settings = SETTINGS.pack(
         *module_text(PPP_GENERIC),
@@ -168,6 +176,9 @@ def _settle(loaded: Loaded, attached: frozenset[str]) -> None:
         "kfree_skb" in attached,
     )
     loaded.write("settings", bytes(4), settings)
+    # Where owners are seen to change, what an address stands for is kept from packet to packet.
+    sees_owners = {"register_tunnel", "delete_tunnel", "register_session", "delete_session"}
+    loaded.write("steady", bytes(4), STEADY.pack(sees_owners <= attached, one_in))
 
 
 def _is_evictable(row: FigureRow, now_ns: int) -> bool:

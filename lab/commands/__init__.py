@@ -90,8 +90,8 @@ COMMANDS = {
         "trace",
         Where.PLACE,
         "what the driver does, per tunnel and session, live",
-        "Shows what the driver's receive hook did with the packets of each tunnel and session, "
-        "again and again until Ctrl-C or --count.",
+        "Shows what the driver did with the packets of each tunnel and session, received and sent, "
+        "again and again until Ctrl-C or --count; and where its own counters do not agree.",
         terminal=True,
         starts=False,
     ),

@@ -37,19 +37,22 @@ def run(args: argparse.Namespace, console: Console) -> int:
         place, rounds = _place(args), max(1, args.rounds)
         _print(measure_setup_alone(console, place=place, rounds=rounds), args)
         return 0
-    if args.tracing:
+    parts: list[dict[str, Any]] = []
+    if not args.tracing:
+        from lab.bench_protocol import measure_protocol
+
+        with console.step("the protocol core, in memory"):
+            parts.append(measure_protocol())
+    if not (args.protocol or args.tracing):
+        parts.append(_measure_lab(args, console))
+    if not args.protocol:
         from lab.bench_tracing import measure_tracing
 
-        _print(measure_tracing(console, place=_place(args), pairs=3 * max(1, args.rounds)), args)
-        return 0
-    from lab.bench_protocol import measure_protocol
-
-    with console.step("the protocol core, in memory"):
-        measured = measure_protocol()
-    if not args.protocol:
-        whole = _measure_lab(args, console)
-        measured = {**measured, **whole, "figures": [*measured["figures"], *whole["figures"]]}
-    _print(measured, args)
+        parts.append(measure_tracing(console, place=_place(args), pairs=3 * max(1, args.rounds)))
+    figures = [figure for part in parts for figure in part["figures"]]
+    _print(
+        {name: value for part in parts for name, value in part.items()} | {"figures": figures}, args
+    )
     return 0
 
 

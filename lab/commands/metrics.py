@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from lab.console import Console
 
@@ -15,34 +19,38 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="serve them on 127.0.0.1 until Ctrl-C, to who shows the token (in a file; its path is"
         " printed)",
     )
+    parser.add_argument(
+        "--all", action="store_true", help="of the whole box, counted from now on: no lab is needed"
+    )
     parser.add_argument("--port", type=int, default=9801, help="where (9801; 0: any that is free)")
 
 
 def run(args: argparse.Namespace, console: Console) -> int:
     """Print the figures once, or serve them."""
     from lab.results.metrics import prometheus_text
-    from lab.running.live import Live
-    from lab.running.metrics_server import HOST, MetricsServer, make_token
-    from lab.running.tracing import node_names, of_lab
+    from lab.running.tracing import of_everybody, of_running_lab
 
-    live = Live.open(args.lab)
-    names = node_names(live)
+    with of_everybody() if args.all else of_running_lab(args.lab, measure=False) as source:
 
-    def text() -> str:
-        with live.tracer as tracer:
-            return prometheus_text(of_lab(tracer.snapshot(), names), names)
+        def text() -> str:
+            return prometheus_text(source.snapshot(), source.names())
 
-    if not args.serve:
-        print(text(), end="")
-        return 0
-    path = live.folder / "metrics.token"
-    with MetricsServer(args.port, make_token(path), text) as server:
-        console.say(
-            f"http://{HOST}:{server.port}/metrics, with the token in {path}"
-            f" (l2tp-lab --lab {args.lab} shell -- cat {path})"
-        )
-        try:
-            server.serve_forever()
-        finally:
-            path.unlink(missing_ok=True)
+        if args.serve:
+            _serve(text, args, console)
+        else:
+            print(text(), end="")
     return 0
+
+
+def _serve(text: Callable[[], str], args: argparse.Namespace, console: Console) -> None:
+    from lab.running.metrics_server import HOST, MetricsServer, make_token
+
+    with TemporaryDirectory(prefix="l2tp-lab-metrics-") as folder:
+        path = Path(folder) / "token"
+        with MetricsServer(args.port, make_token(path), text) as server:
+            console.say(
+                f"http://{HOST}:{server.port}/metrics, with the token in {path}"
+                f" (l2tp-lab --lab {args.lab} shell -- cat {path})"
+            )
+            with suppress(KeyboardInterrupt):
+                server.serve_forever()

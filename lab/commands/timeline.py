@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import argparse
 import json
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
 
 from lab.console import Console
+
+if TYPE_CHECKING:
+    from lab.running.timelines import Sources
 
 _TURN_S = 0.5
 
@@ -14,6 +19,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.add_argument("--json", action="store_true", help="one JSON object a line")
     parser.add_argument("--follow", action="store_true", help="go on until Ctrl-C")
+    parser.add_argument(
+        "--all",
+        action="store_true",
+        help="of the whole box, from now on until Ctrl-C: no lab is needed",
+    )
     parser.add_argument("--node", metavar="NODE", help="what happened in this node only")
     parser.add_argument("--tunnel", type=int, metavar="ID", help="of this tunnel id (either end's)")
     parser.add_argument("--session", type=int, metavar="ID", help="of this session id (either's)")
@@ -21,18 +31,37 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, console: Console) -> int:
     """Print what has happened so far, in order; and what happens next."""
+    with ExitStack() as stack:
+        sources = _sources(args, stack)
+        if args.all:
+            console.say("watching tunnels and sessions of every namespace; Ctrl-C ends it")
+        _print(sources, args, follow=args.follow or args.all)
+    return 0
+
+
+def _sources(args: argparse.Namespace, stack: ExitStack) -> Sources:
     from lab.running.live import Live
+    from lab.running.timelines import Sources, of_live
+    from lab.running.tracing import of_everybody
+
+    if args.all:
+        everybody = stack.enter_context(of_everybody(moments=True))
+        return Sources(everybody.client, everybody.names, only_named=False)
+    live = Live.open(args.lab)
+    if args.node:
+        live.netns(args.node)  # so that a wrong name is told
+    return of_live(live)
+
+
+def _print(sources: Sources, args: argparse.Namespace, *, follow: bool) -> None:
     from lab.running.timelines import LabTimeline
     from lab.timeline import Drawing
     from probes.beat import Beat
 
-    live = Live.open(args.lab)
-    if args.node:
-        live.netns(args.node)  # so that a wrong name is told
-    timeline, drawing = LabTimeline(live), Drawing()
-    with Beat(_TURN_S, None if args.follow else 0) as beat:
+    timeline, drawing = LabTimeline(sources), Drawing()
+    with Beat(_TURN_S, None if follow else 0) as beat:
         while True:
-            for record in timeline.settled() if args.follow else timeline.read():
+            for record in timeline.settled() if follow else timeline.read():
                 if _fits(record, args):
                     print(json.dumps(record) if args.json else drawing.line(record), flush=True)
             if not beat.next():
@@ -43,7 +72,6 @@ def run(args: argparse.Namespace, console: Console) -> int:
     else:
         for line in timeline.honesty:
             print(line)
-    return 0
 
 
 def _fits(record: dict[str, object], args: argparse.Namespace) -> bool:

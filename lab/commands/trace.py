@@ -27,6 +27,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="every namespace of this kernel, with a tracer of its own: no lab needs to run",
     )
     parser.add_argument(
+        "--one-in",
+        type=int,
+        default=1,
+        metavar="N",
+        help="with --all: count one packet in N, for boxes with much traffic (1)",
+    )
+    parser.add_argument(
         "--sequence", action="store_true", help="what the numbers of the data say, explained"
     )
     chosen = parser.add_argument_group("only sessions")
@@ -43,6 +50,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def verify(args: argparse.Namespace) -> None:
+    """Refuse what does not go together, before anything is started for it."""
+    from lab.errors import UsageError
+
+    if args.one_in < 1:
+        raise UsageError(f"--one-in {args.one_in}: it is a number from 1 on")
+    if args.one_in > 1 and not args.all:
+        raise UsageError("a lab's tracer counts every packet: --one-in goes with --all")
+
+
 def run(args: argparse.Namespace, console: Console) -> int:
     """Show the tracer's figures until interrupted, or ``--count`` times."""
     from lab.running.tracing import of_everybody, of_running_lab
@@ -50,7 +67,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
     from probes.choosing import Choice
 
     choice = Choice(args.netns, args.tunnel, args.session, args.direction, args.kind, args.verdict)
-    source = of_everybody() if args.all else of_running_lab(args.lab)
+    source = of_everybody(args.one_in) if args.all else of_running_lab(args.lab)
     with source as figures, Beat(args.interval, None) as beat:
         rounds = 0
         while True:

@@ -13,7 +13,7 @@ from pathlib import Path
 from lab.results import Result
 from lab.results.writers import as_json, junit, ktap
 from lab.running.live import Live
-from lab.running.timelines import LabTimeline
+from lab.running.timelines import LabTimeline, of_live
 
 
 def write_run_folder(folder: Path, live: Live, results: Sequence[Result]) -> None:
@@ -30,7 +30,7 @@ def _write(folder: Path, live: Live, results: Sequence[Result]) -> None:
     status = live.statuses()
     (folder / "status.json").write_text(json.dumps(status, indent=1) + "\n")
     (folder / "trace.json").write_text(json.dumps(live.tracer.snapshot(), indent=1) + "\n")
-    timeline = LabTimeline(live)
+    timeline = LabTimeline(of_live(live))
     rows = [*timeline.read(), *timeline.not_seen()]
     (folder / "timeline.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     for node in live.daemons:

@@ -223,6 +223,7 @@ class TraceRecord(_Record):
     evicted_figures: Count
     costs_measured: bool
     not_reconciled: str
+    one_in: int
     time_ns: Nanoseconds
     nodes: dict[str, str]
 

@@ -1,20 +1,42 @@
-"""The timeline of a running lab: daemons' logs, and what its tracer keeps, as they are or go on."""
+"""A timeline as it is or goes on: the logs of a lab's daemons, and what a tracer keeps."""
 
 from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from lab.running.live import Live
 from lab.running.tracing import node_names
 from lab.timeline import Record, Timeline
+from probes.client import TraceClient
 
 # Each source is complete up to the moment it was asked; lines younger than that wait a turn,
 # so that a later answer cannot bring an earlier line.
 _SETTLED_NS = 1_500_000_000
+
+
+@dataclass(frozen=True)
+class Sources:
+    """Where a timeline is read from: a tracer, and the logs of daemons by node.
+
+    ``names`` names namespaces by inode number; with ``only_named`` others are left out.
+    """
+
+    tracer: TraceClient
+    names: Callable[[], dict[int, str]]
+    logs: Mapping[str, Path] = field(default_factory=dict)
+    only_named: bool = True
+
+
+def of_live(live: Live) -> Sources:
+    """Read a running lab."""
+    names = node_names(live)
+    logs = {node: live.folder / node / "log.jsonl" for node in live.daemons}
+    return Sources(live.tracer, lambda: names, logs)
 
 
 class LabTimeline:
@@ -23,9 +45,9 @@ class LabTimeline:
     ``honesty`` says after each reading what the kernel's part lacks.
     """
 
-    def __init__(self, live: Live) -> None:
-        self._live = live
-        self._nodes = node_names(live)
+    def __init__(self, sources: Sources) -> None:
+        self._sources = sources
+        self._nodes = sources.names()
         self._timeline = Timeline(self._nodes, time.time_ns() - time.monotonic_ns())
         self._offsets: dict[Path, int] = {}
         self._after = 0
@@ -36,16 +58,18 @@ class LabTimeline:
     def read(self) -> list[Record]:
         """Give all that has been told since the last reading."""
         # The tracer first: a message that a daemon logs has passed the kernel before.
-        with self._live.tracer as tracer:
+        with self._sources.tracer as tracer:
             answer = tracer.moments(self._after)
         self._after = answer["following"]
         self.honesty = _honesty(answer)
-        moments = [row for row in answer["moments"] if row["netns"] in self._nodes]
+        self._nodes.update(self._sources.names())
+        named = self._sources.only_named
+        moments = [r for r in answer["moments"] if r["netns"] in self._nodes or not named]
         # A node without a log has a daemon that tells nothing: its messages come from the kernel.
         logs = {
             node: list(self._new_lines(log))
-            for node in self._live.daemons
-            if (log := self._live.folder / node / "log.jsonl").exists()
+            for node, log in self._sources.logs.items()
+            if log.exists()
         }
         records = self._timeline.join(logs, moments)
         early = sum(record["time_ns"] < answer["since_ns"] for record in records)

@@ -12,9 +12,13 @@ from lab.errors import CannotRun
 from lab.instruments.kernelview import netns_inode
 from lab.interpreters import environment, tracer_python
 from lab.running.live import Live
+from lab.waiting import wait_for
 from probes.client import TraceClient
 from probes.snapshot import Snapshot
 from probes.table import netns_names
+
+# They may have to be compiled first.
+_MOMENTS_S = 20.0
 
 
 def node_names(live: Live) -> dict[int, str]:
@@ -38,7 +42,7 @@ class Source:
     def __init__(
         self, client: TraceClient, names: Callable[[], dict[int, str]], *, only_named: bool
     ) -> None:
-        self._client = client
+        self.client = client
         self._names = names
         self._only_named = only_named
 
@@ -48,34 +52,39 @@ class Source:
 
     def snapshot(self) -> Snapshot:
         """Read every figure that belongs here."""
-        snapshot = self._client.snapshot()
+        snapshot = self.client.snapshot()
         return of_lab(snapshot, self._names()) if self._only_named else snapshot
 
 
 @contextmanager
-def of_running_lab(lab: str) -> Iterator[Source]:
-    """Give the figures of a running lab."""
+def of_running_lab(lab: str, *, measure: bool = True) -> Iterator[Source]:
+    """Give the figures of a running lab; ``measure``: and what the probes cost meanwhile."""
     live = Live.open(lab)
     names = node_names(live)
     with live.tracer as client:
-        client.measure_costs(True)
+        if measure:
+            client.measure_costs(True)
         try:
             yield Source(client, lambda: names, only_named=True)
         finally:
-            client.measure_costs(False)
+            if measure:
+                client.measure_costs(False)
 
 
 @contextmanager
-def of_everybody() -> Iterator[Source]:
+def of_everybody(one_in: int = 1, *, moments: bool = False) -> Iterator[Source]:
     """Attach a tracer of our own for as long as it is looked at; no lab needs to run.
 
+    ``one_in``: let it count one packet in so many. ``moments``: let it keep what happens to tunnels
+    and sessions, and return when it does.
     Raises CannotRun with the tracer's own words when it cannot be attached.
     """
     with tempfile.TemporaryDirectory(prefix="l2tp-lab-trace-") as folder:
         path = Path(folder) / "trace.sock"
-        cache = ("--cache", str(Path(folder) / "bpf"))
+        options = ["--cache", str(Path(folder) / "bpf"), "--one-in", str(one_in)]
+        options += ["--moments"] if moments else []
         tracer = subprocess.Popen(
-            [tracer_python(), "-m", "probes", "serve", "--socket", str(path), *cache],
+            [tracer_python(), "-m", "probes", "serve", "--socket", str(path), *options],
             stderr=subprocess.PIPE,
             text=True,
             env=environment(),
@@ -83,13 +92,26 @@ def of_everybody() -> Iterator[Source]:
         try:
             _await_ready(tracer)
             with TraceClient(path) as client:
-                client.measure_costs(True)
+                if moments:
+                    _await_moments(client)
+                else:
+                    client.measure_costs(True)
                 yield Source(client, netns_names, only_named=False)
         finally:
             tracer.terminate()
             tracer.wait()
             if tracer.stderr is not None:
                 tracer.stderr.close()
+
+
+def _await_moments(client: TraceClient) -> None:
+    from probes.moment_tracer import ATTACHING
+
+    wait_for(
+        lambda: client.moments()["trouble"] != ATTACHING,
+        "the probes of tunnels and sessions",
+        deadline_s=_MOMENTS_S,
+    )
 
 
 def _await_ready(tracer: subprocess.Popen[str]) -> None:

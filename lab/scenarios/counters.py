@@ -83,6 +83,19 @@ def run(live: Live) -> Iterator[Finding]:
                 sender.netlink_tx == receiver.netlink_rx,
                 f"{sender.netlink_tx} sent, {receiver.netlink_rx} received",
             )
+    yield _reconciled(live)
+
+
+def _reconciled(live: Live) -> Finding:
+    inodes = {netns_inode(live.netns(node)) for node in live.daemons}
+    rows = [row for row in live.tracer.snapshot()["figures"] if row["netns"] in inodes]
+    held = [row["driver"] for row in rows if row["driver"] is not None]
+    differ = [name for one in held for name in one["differs"]]
+    return Finding(
+        "BPF's figures make the driver's own counters, of every tunnel and session since it began",
+        bool(held) and not differ,
+        f"{len(held)} tunnels and sessions, differing in {', '.join(differ) or 'nothing'}",
+    )
 
 
 def _are_the_pings(live: Live, ends: SessionEnds, lac: _Counts, lns: _Counts) -> bool:

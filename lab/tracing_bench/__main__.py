@@ -45,6 +45,7 @@ def _pairs(bed: Bed, options: argparse.Namespace) -> dict[str, Any]:
     sources = {name: bed.source(length) for name, length in LENGTHS.items()}
     off: dict[str, list[float]] = {name: [] for name in sources}
     on: dict[str, list[float]] = {name: [] for name in sources}
+    journeys: dict[str, list[float]] = {name: [] for name in sources}
     started, memory = [], []
     for number in range(options.pairs):
         _say(f"pair {number + 1} of {options.pairs}")
@@ -55,9 +56,18 @@ def _pairs(bed: Bed, options: argparse.Namespace) -> dict[str, Any]:
             for name, source in sources.items():
                 on[name].append(_timed(bed, source, options.packets))
             memory.append(tracer.memory_mb())
+            with tracers.journeys(options.one_in):
+                for name, source in sources.items():
+                    journeys[name].append(_timed(bed, source, options.packets))
     for source in sources.values():
         source.close()
-    return {"off_ns": off, "on_ns": on, "started_s": started, "memory_mb": memory}
+    return {
+        "off_ns": off,
+        "on_ns": on,
+        "journeys_ns": journeys,
+        "started_s": started,
+        "memory_mb": memory,
+    }
 
 
 def _timed(bed: Bed, source: Source, packets: int) -> float:
@@ -121,7 +131,8 @@ def _flood(bed: Bed, options: argparse.Namespace) -> dict[str, Any]:
         took = _send_from_every_cpu(bed, options.flood_s)
         snapshot = tracer.client.snapshot()
         sent, received = bed.sent - before[0], bed.received - before[1]
-    mine = [row for row in snapshot["figures"] if row["session_id"] in bed.session_ids]
+    rows = [row for row in snapshot["figures"] if row["netns"] in bed.inodes]
+    mine = [row for row in rows if row["session_id"]]
     return {
         "seconds": took,
         "driver_sent": sent,

@@ -110,9 +110,9 @@ class Bed:
         self.sessions.append(session)
 
     @property
-    def session_ids(self) -> tuple[int, int]:
-        """The session ids of both ends."""
-        return _IDS[0][1], _IDS[1][1]
+    def inodes(self) -> set[int]:
+        """The inode numbers of both namespaces, as BPF knows them."""
+        return {(FOLDER / name).stat().st_ino for name in self.names}
 
     @property
     def received(self) -> int:

@@ -13,18 +13,14 @@
 /* The most that a header of version 2 has before its offset; what the driver asks for at least. */
 #define HEADER_OCTETS 14
 
-/* Ids, numbers and the PPP frame's place, of the REST octets of version 2 header behind its length. */
-INLINE void note_version_2(struct in_hook *now, void *ids, u32 rest)
+/*
+ * Ids, numbers and the PPP frame's place, of the ten OCTETS of a version 2 header that begin with
+ * the ids: tunnel, session; with S: Ns, Nr; with O: the offset's size.
+ */
+INLINE void note_version_2(struct in_hook *now, u8 *octets)
 {
-    u8 octets[10] = {}; /* tunnel id, session id; with S: Ns, Nr; with O: the offset's size */
-    u32 end = 4, offset = 0;
+    u32 end = 4, offset;
 
-    if (rest >= 10)
-        bpf_probe_read_kernel(octets, 10, ids);
-    else if (rest >= 8)
-        bpf_probe_read_kernel(octets, 8, ids);
-    else
-        bpf_probe_read_kernel(octets, 4, ids);
     now->key.tunnel_id = octets[0] << 8 | octets[1];
     now->key.session_id = octets[2] << 8 | octets[3];
     if (now->flags & L2TP_S) {
@@ -39,15 +35,40 @@ INLINE void note_version_2(struct in_hook *now, void *ids, u32 rest)
     now->header_end = end + (now->flags & L2TP_L ? 4 : 2);
 }
 
+/* A PPP frame begins with address and control, which may be left out (RFC 1661 §6.6). */
+INLINE int is_ppp_control(u8 *frame)
+{
+    u16 protocol = frame[0] << 8 | frame[1];
+
+    if (protocol == 0xff03)
+        protocol = frame[2] << 8 | frame[3];
+    return protocol >= 0xc000;
+}
+
+/* The frame's protocol, where it lies among the OCTETS that were read anyway. */
+INLINE void note_frame(struct in_hook *now, u8 *octets, u32 read)
+{
+    now->frame_known = now->header_end + 4 <= read;
+    if (!now->frame_known)
+        return;
+    if (now->header_end == 6)
+        now->frame_control = is_ppp_control(octets + 6);
+    else if (now->header_end == 8)
+        now->frame_control = is_ppp_control(octets + 8);
+    else if (now->header_end == 10)
+        now->frame_control = is_ppp_control(octets + 10);
+    else
+        now->frame_known = 0;
+}
+
 /* Note what the AVAILABLE octets of L2TP header at HEADER say, of TOTAL in the datagram. */
 INLINE void note_header(struct in_hook *now, void *header, u32 available, u32 total)
 {
-    u32 ids = 2, need;
-    u8 flags[2] = {};
+    u32 ids = 2, need, read = available < HEADER_OCTETS ? available : HEADER_OCTETS;
+    u8 octets[16] = {};
 
-    if (available >= 2)
-        bpf_probe_read_kernel(flags, 2, header);
-    now->flags = flags[0] << 8 | flags[1];
+    bpf_probe_read_kernel(octets, read & 15, header); /* one read: each costs a call */
+    now->flags = octets[0] << 8 | octets[1];
     now->kind = now->flags & L2TP_T ? CONTROL : DATA;
     if (now->flags & L2TP_L || (now->flags & L2TP_VERSION) == 3)
         ids = 4; /* behind the Length field, or what is reserved in its place */
@@ -61,23 +82,46 @@ INLINE void note_header(struct in_hook *now, void *header, u32 available, u32 to
     now->header_read = 1;
     now->key.version = now->flags & L2TP_VERSION;
     if (now->key.version == 3) { /* RFC 3931 §3.2.1, §4.1.2: one id of 32 bits */
-        u32 id = __builtin_bswap32(READ_KERNEL(u32, header, 4));
+        u32 id = (u32)octets[4] << 24 | octets[5] << 16 | octets[6] << 8 | octets[7];
 
         if (now->kind == CONTROL)
             now->key.tunnel_id = id;
         else
             now->key.session_id = id;
-    } else {
-        note_version_2(now, header + ids, available - ids);
+        return;
     }
+    if (ids == 4)
+        note_version_2(now, octets + 4);
+    else
+        note_version_2(now, octets + 2);
+    note_frame(now, octets, read);
+}
+
+/* The length of an skb and how much of it is not linear: neighbours, in one read. */
+INLINE u32 lengths_of(void *skb, u32 *beyond)
+{
+    u64 both;
+
+    if (OFFSET_SK_BUFF_DATA_LEN != OFFSET_SK_BUFF_LEN + 4) {
+        *beyond = READ_KERNEL(u32, skb, OFFSET_SK_BUFF_DATA_LEN);
+        return READ_KERNEL(u32, skb, OFFSET_SK_BUFF_LEN);
+    }
+    both = READ_KERNEL(u64, skb, OFFSET_SK_BUFF_LEN);
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+    *beyond = both >> 32;
+    return both;
+#else
+    *beyond = both;
+    return both >> 32;
+#endif
 }
 
 /* skb->data is the UDP header here; the L2TP header may lie outside the linear part. */
 INLINE void note_datagram(struct in_hook *now, void *skb)
 {
     void *data = READ_KERNEL(void *, skb, OFFSET_SK_BUFF_DATA);
-    u32 length = READ_KERNEL(u32, skb, OFFSET_SK_BUFF_LEN);
-    u32 linear = length - READ_KERNEL(u32, skb, OFFSET_SK_BUFF_DATA_LEN);
+    u32 beyond, length = lengths_of(skb, &beyond);
+    u32 linear = length - beyond;
 
     now->bytes = length > UDP_HEADER ? length - UDP_HEADER : 0;
     linear = linear > UDP_HEADER ? linear - UDP_HEADER : 0;
@@ -105,9 +149,8 @@ INLINE void note_ppp_protocol(struct in_hook *now, void *skb)
 {
     u8 frame[4] = {};
     void *data = READ_KERNEL(void *, skb, OFFSET_SK_BUFF_DATA);
-    u32 length = READ_KERNEL(u32, skb, OFFSET_SK_BUFF_LEN);
-    u32 linear = length - READ_KERNEL(u32, skb, OFFSET_SK_BUFF_DATA_LEN);
-    u16 protocol;
+    u32 beyond, length = lengths_of(skb, &beyond);
+    u32 linear = length - beyond;
 
     if (linear < 4) {
         if (length >= 4) /* it is there, but not here */
@@ -115,8 +158,5 @@ INLINE void note_ppp_protocol(struct in_hook *now, void *skb)
         return;
     }
     bpf_probe_read_kernel(frame, 4, data);
-    protocol = frame[0] << 8 | frame[1];
-    if (protocol == 0xff03) /* address and control, which may be left out (RFC 1661 §6.6) */
-        protocol = frame[2] << 8 | frame[3];
-    now->ppp_control = protocol >= 0xc000;
+    now->ppp_control = is_ppp_control(frame);
 }

@@ -16,20 +16,32 @@
 INLINE int hook_entered(void *sk, void *skb)
 {
     struct in_hook *now = this_cpu();
-    void *net;
+    struct steady *common = steadily();
 
-    if (!now)
+    if (!now || !common)
         return 0;
     if (now->active)
         count_loss(LOSS_ENTRY_UNMATCHED);
-    __builtin_memset(now, 0, sizeof(*now));
+    if (common->one_in > 1 && ++now->known.passed % common->one_in) {
+        now->active = 0;
+        now->skb = 0;
+        return 0;
+    }
+    __builtin_memset(&now->key, 0, sizeof(*now) - sizeof(now->known));
     now->skb = (u64)skb;
     now->sk = (u64)sk;
     now->verdict = VERDICTS;
     now->cause = VERDICTS;
-    net = READ_KERNEL(void *, sk, OFFSET_SOCK_COMMON_SKC_NET);
-    now->key.netns_cookie = READ_KERNEL(u64, net, OFFSET_NET_NET_COOKIE);
-    now->key.netns = READ_KERNEL(u32, net, OFFSET_NET_NS + OFFSET_NS_COMMON_INUM);
+    if (!is_known(&now->known, (u64)sk, common->generation)) {
+        void *net = READ_KERNEL(void *, sk, OFFSET_SOCK_COMMON_SKC_NET);
+
+        now->known.key.netns_cookie = READ_KERNEL(u64, net, OFFSET_NET_NET_COOKIE);
+        now->known.key.netns = READ_KERNEL(u32, net, OFFSET_NET_NS + OFFSET_NS_COMMON_INUM);
+        now->known.object = (u64)sk;
+        now->known.generation = common->generation;
+    }
+    now->key.netns_cookie = now->known.key.netns_cookie;
+    now->key.netns = now->known.key.netns;
     note_datagram(now, skb);
     now->active = 1;
     now->entered_ns = bpf_ktime_get_ns(); /* last: our own reading is no part of the latency */
@@ -51,7 +63,10 @@ INLINE int ppp_reached(void *session, void *skb)
         if (!now->header_read)
             note_pulled_header(now, skb);
         now->reached_ppp = 1;
-        note_ppp_protocol(now, skb);
+        if (now->frame_known)
+            now->ppp_control = now->frame_control;
+        else
+            note_ppp_protocol(now, skb);
         return 0;
     }
     waited = waiting.lookup(&address);
@@ -177,7 +192,7 @@ INLINE int hook_returned(int passed_up)
     if (!now)
         return 0;
     if (!now->active) {
-        if (now->skb) /* else this CPU has seen no entry yet: it was there before the probes */
+        if (now->skb) /* else it was there before the probes, or is not counted */
             count_loss(LOSS_RETURN_UNMATCHED);
         return 0;
     }

@@ -88,8 +88,52 @@ _Static_assert(sizeof(struct settings) == SIZEOF_SETTINGS, "events.SETTINGS diff
 
 BPF_ARRAY(settings, struct settings, 1);
 
+/*
+ * What a tunnel's socket or a session is known by, as this CPU read it last: six reads that most
+ * packets need not repeat. An address is given again, but not before its owner was deleted, and each
+ * deletion and registration makes a new generation. Generation 0: they are not seen, nothing is kept.
+ */
+struct known {
+    u64 object;
+    u64 generation;
+    u64 passed; /* packets on this CPU, of which one in so many is counted */
+    struct figure_key key;
+};
+
+/* probes/events.py: STEADY, written before a packet can begin. */
+struct steady {
+    u64 generation;
+    u64 one_in; /* packets are counted; the others are let go at once */
+};
+
+_Static_assert(sizeof(struct steady) == SIZEOF_STEADY, "events.STEADY differs");
+
+BPF_ARRAY(steady, struct steady, 1);
+
+INLINE struct steady *steadily(void)
+{
+    int zero = 0;
+
+    return steady.lookup(&zero);
+}
+
+INLINE void next_generation(void)
+{
+    struct steady *now = steadily();
+
+    if (now && now->generation)
+        __sync_fetch_and_add(&now->generation, 1);
+}
+
+/* Whether KNOWN is still right of OBJECT. */
+INLINE int is_known(struct known *known, u64 object, u64 generation)
+{
+    return generation && known->generation == generation && known->object == object;
+}
+
 /* The datagram that the hook is working on, on this CPU. */
 struct in_hook {
+    struct known known; /* of the socket: outlives the datagram */
     struct figure_key key;
     u64 skb;
     u64 sk;
@@ -105,6 +149,8 @@ struct in_hook {
     u8 header_read;
     u8 kind;
     u8 ppp_control;
+    u8 frame_known;   /* the frame's protocol was read with the header: */
+    u8 frame_control; /* it is one for pppd */
     u8 reached_ppp;
     u8 expired; /* the next packet freed has waited too long */
     u8 verdict; /* as far as it is known: VERDICTS = not yet */

@@ -90,6 +90,7 @@ INLINE int registered(struct figure_key *key, void *tunnel, void *session)
     struct session_note *note = sessions.lookup(key);
     u32 uses = 0;
 
+    next_generation();
     if (note && note->ended_ns) {
         uses = note->uses;
         figures.delete(key);
@@ -106,6 +107,7 @@ INLINE int ended(struct figure_key *key)
 {
     struct session_note *note = sessions.lookup(key);
 
+    next_generation();
     if (note) {
         note->object = 0;
         note->ended_ns = bpf_ktime_get_ns();

@@ -20,6 +20,7 @@ struct in_xmit {
 };
 
 struct xmit_stack {
+    struct known known; /* of the session sent by last */
     u32 depth;
     u32 padding;
     struct in_xmit frames[MAX_NESTED];
@@ -32,10 +33,11 @@ INLINE int xmit_entered(void *session, void *skb)
     int zero = 0;
     struct xmit_stack *stack = xmit_stacks.lookup(&zero);
     struct in_xmit *now;
+    struct steady *common = steadily();
     u64 ns = bpf_ktime_get_ns();
     u32 depth;
 
-    if (!stack)
+    if (!stack || !common)
         return 0;
     frame_bridged(skb);
     depth = stack->depth;
@@ -47,12 +49,20 @@ INLINE int xmit_entered(void *session, void *skb)
     if (depth >= MAX_NESTED)
         return 0;
     now = &stack->frames[depth];
+    now->entered_ns = ns;
+    now->session = 0;
+    if (common->one_in > 1 && ++stack->known.passed % common->one_in)
+        return 0;
     now->session = (u64)session;
-    key_of_session(&now->key, session);
+    if (!is_known(&stack->known, (u64)session, common->generation)) {
+        key_of_session(&stack->known.key, session);
+        stack->known.object = (u64)session;
+        stack->known.generation = common->generation;
+    }
+    now->key = stack->known.key;
     now->bytes = READ_KERNEL(u32, skb, OFFSET_SK_BUFF_LEN) +
                  READ_KERNEL(u16, session, OFFSET_L2TP_SESSION_HDR_LEN);
     now->ns = READ_KERNEL(u32, session, OFFSET_L2TP_SESSION_NS);
-    now->entered_ns = ns;
     return 0;
 }
 
@@ -91,6 +101,8 @@ INLINE int xmit_returned(int result)
     }
     stack->depth = depth;
     now = &stack->frames[depth];
+    if (!now->session) /* not counted */
+        return 0;
     figure = figures.lookup(&now->key);
     if (!figure) {
         session_of(&now->key, (void *)now->session);

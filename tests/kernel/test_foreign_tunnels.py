@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from lab.results.records import JOURNEY_LINE, TraceRecord
+from lab.results.records import JOURNEY_LINE, TimelineRecord, TraceRecord
 from tests.kernel.daemon_support import until
 from tests.kernel.xl2tpd_support import MixedNetwork, xl2tpd_lac, xl2tpd_lns
 
@@ -52,10 +52,11 @@ def network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Xl2tpds]:
 
 
 @contextmanager
-def running(*words: str) -> Iterator[subprocess.Popen[str]]:
+def running(*words: str, stderr: int | None = None) -> Iterator[subprocess.Popen[str]]:
     process = subprocess.Popen(
         [sys.executable, "-m", "lab", *words],
         stdout=subprocess.PIPE,
+        stderr=stderr,
         text=True,
         env=INSIDE,
     )
@@ -131,3 +132,31 @@ def test_a_journey_through_their_tunnel(network: Xl2tpds) -> None:
         assert {hop["node"] for hop in journey["hops"] if hop["node"]} == set(
             network.names.values()
         )
+
+
+def test_metrics_of_their_tunnel(network: Xl2tpds) -> None:
+    with running("metrics", "--all") as process:
+        output, _ = process.communicate(timeout=120)
+    attached = [
+        line for line in output.splitlines() if line.startswith("l2tp_probes_hook_attached")
+    ]
+    assert attached and all(line.endswith(" 1.0") for line in attached)
+
+
+def test_a_timeline_of_a_tunnel_that_ends(network: Xl2tpds) -> None:
+    with running("timeline", "--all", "--json", stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None and process.stderr is not None
+        assert "watching" in process.stderr.readline()
+        network.command_peer("d only\n")  # the LAC's xl2tpd hangs up
+        lines = []
+        for line in process.stdout:
+            lines.append(TimelineRecord.model_validate_json(line))
+            if {"session_freed", "tunnel_freed"} <= {one.event for one in lines}:
+                break
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=120)
+    assert process.returncode == 0
+    assert {one.node for one in lines} == set(network.names.values())
+    messages = {one.details["name"] for one in lines if one.event == "control_received"}
+    assert messages & {"CDN", "StopCCN"}
+    assert any(" = " in (one.tunnel or "") for one in lines), "both ends are one tunnel"

@@ -252,6 +252,24 @@ def test_more_sessions_than_the_table_holds_are_counted_as_lost(pair: Any) -> No
     assert snapshot["lost_events"] == 9
 
 
+@pytest.mark.long
+def test_thousands_of_sessions_fit(pair: Any) -> None:
+    tracer = Tracer()
+    try:
+        for session_id in range(1000, 5000):
+            pair.left.send_data(session_id, support.PPP_IP + support.ip_packet())
+            if session_id % 100 == 0:
+                pair.settle()  # what the socket is passed and nobody reads would be dropped
+        pair.settle()
+        snapshot = tracer.snapshot()
+    finally:
+        tracer.close()
+    rows = [row for row in snapshot["figures"] if 1000 <= row["session_id"] < 5000]
+    assert len(rows) == 4000
+    assert {row["data_passed_up"] for row in rows} == {1}
+    assert (snapshot["lost_events"], snapshot["evicted_figures"]) == (0, 0)
+
+
 def without(*names: str) -> Program:
     """Give the program with hooks that the kernel does not have in place of these."""
     return FIGURES._replace(
@@ -290,3 +308,26 @@ def test_without_its_main_hook_there_is_no_tracer() -> None:
     with pytest.raises(CannotRunHereError, match="no hook") as caught:
         Tracer(without(*(hook.name for hook in FIGURES.hooks)))
     assert "features" in caught.value.cure
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("style", list(Style), ids=lambda style: style.value)
+def test_one_packet_in_so_many_is_counted(pair: Any, style: Style) -> None:
+    tracer = Tracer(one_in=5, styles=[style])
+    try:
+        attach_units(pair)
+        pair.left.namespace.run("ping", "-q", "-c", "50", "-i", "0.02", "-W", "10", "10.64.0.2")
+        snapshot = tracer.snapshot()
+    finally:
+        tracer.close()
+    # Each CPU counts for itself: of what passed it, one in five.
+    slack = len(os.sched_getaffinity(0))
+    for end in pair.ends:
+        row = support.row_of(snapshot, end, 9)
+        assert 20 - 2 * slack <= row["data_packets"] + row["tx_packets"] <= 20 + 2 * slack
+        assert row["verdicts"] == {"delivered": row["data_packets"], "sent": row["tx_packets"]}
+    assert snapshot["lost_events"] == 0, snapshot["losses"]
+    assert (snapshot["one_in"], snapshot["not_reconciled"]) == (
+        5,
+        "only one packet in 5 is counted",
+    )

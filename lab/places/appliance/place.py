@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -76,9 +77,12 @@ class AppliancePlace:
         """Forward a port of this box's loopback to the same one of the machine's."""
         connection = self._connected()
         connection.forward(port, port)
+        # An end from outside is one like Ctrl-C: neither the server nor the port outlives us.
+        before = signal.signal(signal.SIGTERM, signal.default_int_handler)
         try:
             yield
         finally:
+            signal.signal(signal.SIGTERM, before)
             connection.end_forward(port, port)
 
     def _connected(self) -> Connection:

@@ -35,6 +35,7 @@ class MadeUp:
             evicted_figures=0,
             costs_measured=False,
             not_reconciled="",
+            one_in=1,
             time_ns=self.taken,
         )
 

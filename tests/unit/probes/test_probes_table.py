@@ -48,6 +48,7 @@ def snapshot(*hooks: HookState, figures: bool = True, full: int = 0) -> Snapshot
         evicted_figures=0,
         costs_measured=False,
         not_reconciled="",
+        one_in=1,
         time_ns=1,
     )
 
