@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from l2tp.errors import L2tpError
 from lab.console import Step
 from lab.interpreters import path_line
 from lab.results import Result
@@ -45,8 +46,8 @@ def views_text(views: Views) -> str:
 
 def closing_words(live: Live, results: Sequence[Result], steps: Sequence[Step]) -> str:
     """Compose what ``l2tp-lab up`` ends with."""
-    status = live.statuses()
-    parts = [picture(live.topology, status)]
+    status, trouble = _status(live)
+    parts = [f"no picture: {trouble}" if status is None else picture(live.topology, status)]
     if results:
         parts.append(text(results))
     parts.append("\n".join(_steps(steps)))
@@ -56,13 +57,23 @@ def closing_words(live: Live, results: Sequence[Result], steps: Sequence[Step]) 
 
 def as_json(live: Live, results: Sequence[Result], steps: Sequence[Step]) -> str:
     """Write the same as one JSON document."""
+    status, trouble = _status(live)
     document = {
         "lab": live.lab,
-        "status": live.statuses(),
+        "status": status,
+        "trouble": trouble,
         "checks": json.loads(results_as_json(results)) if results else None,
         "steps": [asdict(step) for step in steps],
     }
     return json.dumps(document, indent=1)
+
+
+def _status(live: Live) -> tuple[dict[str, Any] | None, str | None]:
+    """Ask the daemons, or say why one does not answer: the checks' verdicts are shown anyway."""
+    try:
+        return live.statuses(), None
+    except L2tpError as error:
+        return None, str(error)
 
 
 def _next() -> Iterator[str]:
