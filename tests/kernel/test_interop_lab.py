@@ -6,6 +6,7 @@ import json
 import subprocess
 from collections.abc import Iterator
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -65,7 +66,8 @@ def test_a_command_to_xl2tpd_names_whom_to_ask(live: dict[str, Any]) -> None:
 
 def test_nothing_is_left(live: dict[str, Any]) -> None:
     run("down")
-    left = subprocess.run(
-        ["pgrep", "-a", "pppd|xl2tpd"], capture_output=True, text=True, check=False
-    )
+    # Both have their files in their commands, and so have xl2tpd's pppds.
+    search = ["pgrep", "-af", f"/run/l2tp-lab/{LAB}/"]
+    left = subprocess.run(search, capture_output=True, text=True, check=False)
     assert left.stdout == ""
+    assert not list(Path("/run/netns").glob(f"{LAB}-*"))

@@ -17,6 +17,11 @@ table ip nat {
   chain post { type nat hook postrouting priority 100; oifname "up0" masquerade; }
 }
 """
+SILENCE = """\
+table ip filter {
+  chain one { type filter hook input priority 0; udp dport 1701 drop; }
+}
+"""
 # Longer than the kernel looks for a neighbour (3 s).
 QUICK = """\
 [protocol]
@@ -100,11 +105,8 @@ def nobody_has_the_address(network):
 
 
 def silence(network):
-    rules = (
-        "table ip filter { chain one { type filter hook input priority 0; udp dport 1701 drop; } }"
-    )
     inside = ("ip", "netns", "exec", network.names["lns"], "nft", "-f", "-")
-    subprocess.run(inside, input=rules, text=True, check=True)
+    subprocess.run(inside, input=SILENCE, text=True, check=True)
     network.start("lac")
 
 
