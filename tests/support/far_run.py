@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import threading
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Iterable
 from contextlib import suppress
 from typing import Any
@@ -17,16 +17,11 @@ _PATIENCE_S = 30.0
 
 
 class FarRun:
-    """Deals modules to the far pytests that are idle, and keeps their reports by test.
-
-    The module with most tests goes first: the last ones should be short, for one of the pytests
-    has nothing to do while the other ends.
-    """
+    """Deals modules to the far pytests that are idle, and keeps their reports by test."""
 
     def __init__(self, commands: Iterable[list[str]], wanted: list[str]) -> None:
         self.wanted = wanted
-        modules = [module_of(test) for test in wanted]
-        self._waiting = sorted(dict.fromkeys(modules), key=modules.count)
+        self._waiting = deque(dict.fromkeys(map(module_of, wanted)))
         self._dealt: dict[str, FarPytest] = {}
         self._rows: dict[str, list[dict[str, Any]]] = defaultdict(list)
         self._changed = threading.Condition()
@@ -51,7 +46,7 @@ class FarRun:
         with self._changed:
             if self.stopping or not self._waiting:
                 return ""
-            module = self._waiting.pop()
+            module = self._waiting.popleft()
             self._dealt[module] = to
             return module
 

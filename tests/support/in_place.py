@@ -11,8 +11,10 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterable
 from contextlib import suppress
+from math import inf
 from typing import Any
 
 import pytest
@@ -64,8 +66,15 @@ class InPlace:
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
-        """Put the kernel tests last, so that the quick ones fail first."""
-        items.sort(key=is_kernel_test)
+        """Put the kernel tests last, so that the quick ones fail first.
+
+        Of those the module with most tests comes first: the last ones should be short, for one
+        machine has nothing to do while another ends.
+        """
+        sizes = Counter(module_of(item.nodeid) for item in items if is_kernel_test(item))
+        items.sort(
+            key=lambda item: -sizes[module_of(item.nodeid)] if is_kernel_test(item) else -inf
+        )
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Ask for what the kernel tests will need, while somebody still looks at the terminal."""
