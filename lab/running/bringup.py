@@ -94,7 +94,7 @@ def _wait(live: Live, console: Console) -> None:
         wait_for_daemons(live)
         dial_peers(live)
     with console.step("tunnels and PPP sessions"):
-        sessions = wait_for_sessions(live)
+        sessions = wait_for_sessions(live, since_ns=0)
     with console.step("tracer attached"):
         wait_for(
             lambda: _tracer_answers(live),

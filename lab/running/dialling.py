@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator
 from functools import partial
@@ -76,13 +77,14 @@ def _listens(live: Live, node: str) -> bool:
     return bool(udp_sockets(live.netns(node), live.topology.l2tp.port))
 
 
-def wait_for_sessions(live: Live) -> list[SessionEnds]:
+def wait_for_sessions(live: Live, since_ns: int | None = None) -> list[SessionEnds]:
     """Wait until every call of the topology runs PPP at both ends, routes and addresses included.
 
+    What ended after ``since_ns`` (CLOCK_MONOTONIC, by default after now) ends the wait.
     Raises LabError with the daemons' own cause when a tunnel or session ended instead.
     """
     wanted = sum(len(tunnel.calls) for tunnel in live.topology.l2tp.tunnels)
-    begun_ns = time.monotonic_ns()
+    begun_ns = time.monotonic_ns() if since_ns is None else since_ns
     status: dict[str, dict[str, Any]] = {}
 
     def look() -> list[SessionEnds] | None:
@@ -92,7 +94,7 @@ def wait_for_sessions(live: Live) -> list[SessionEnds]:
 
     def problem() -> str:
         causes = (cause for node in live.daemons for cause in _ended(node, status[node], begun_ns))
-        return "; ".join(causes)
+        return "; ".join((*causes, *_lost_calls(live, begun_ns)))
 
     with Changes(live) as changes:
         return wait_for(
@@ -119,6 +121,19 @@ def _ended(node: str, status: dict[str, Any], since_ns: int) -> Iterator[str]:
         if tunnel["since_ns"] >= since_ns:
             name = f"tunnel {tunnel['local_tunnel_id']} to {tunnel['peer']}"
             yield f"{node}: {name} closed: {tunnel['cause']}"
+
+
+def _lost_calls(live: Live, since_ns: int) -> Iterator[str]:
+    """Say which calls of our LACs have ended: a topology has nobody call again."""
+    for node in live.daemons:
+        if live.topology.node(node).kind != "lac":
+            continue
+        with (live.folder / node / "log.jsonl").open() as log:
+            records = [json.loads(line) for line in log if '"SessionClosed"' in line]
+        for record in records:
+            if record["event"] == "SessionClosed" and record["time_ns"] >= since_ns:
+                ids = f"{record['local_tunnel_id']}/{record['local_session_id']}"
+                yield f"{node}: session {ids} closed: {record['cause']}"
 
 
 def wait_until_released(live: Live, node: str) -> None:
