@@ -32,21 +32,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, console: Console) -> int:
     """Measure the protocol in memory and a lab in a machine of its own; print figures and goals."""
     if args.setup:
-        from lab.bench import measure_setup_alone
+        from lab.bench.bringup import measure_setup_alone
 
         place, rounds = _place(args), max(1, args.rounds)
         _print(measure_setup_alone(console, place=place, rounds=rounds), args)
         return 0
     parts: list[dict[str, Any]] = []
     if not args.tracing:
-        from lab.bench_protocol import measure_protocol
+        from lab.bench.protocol import measure_protocol
 
         with console.step("the protocol core, in memory"):
             parts.append(measure_protocol())
     if not (args.protocol or args.tracing):
         parts.append(_measure_lab(args, console))
     if not args.protocol:
-        from lab.bench_tracing import measure_tracing
+        from lab.bench.tracing import measure_tracing
 
         parts.append(measure_tracing(console, place=_place(args), pairs=3 * max(1, args.rounds)))
     figures = [figure for part in parts for figure in part["figures"]]
@@ -72,7 +72,7 @@ def _place(args: argparse.Namespace) -> list[str]:
 
 
 def _measure_lab(args: argparse.Namespace, console: Console) -> dict[str, Any]:
-    from lab.bench import measure
+    from lab.bench.bringup import measure
 
     return measure(console, place=_place(args), rounds=max(1, args.rounds))
 

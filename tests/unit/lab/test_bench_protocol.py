@@ -1,7 +1,7 @@
 import sys
 from types import FrameType
 
-from lab.bench_protocol import measure_codec, profile_codec, set_up
+from lab.bench.protocol import measure_codec, profile_codec, set_up
 
 FEW, MANY = 100, 1_000
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from lab.bench_setup import CONTESTANTS, Contestant, _files, _processes, cpu_ns, topology_of
+from lab.bench.setup import CONTESTANTS, Contestant, _files, _processes, cpu_ns, topology_of
 from lab.errors import LabError
 from lab.network.plan import File
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from lab.bench_tracing import figures_of, interval, overheads, remarks_of
+from lab.bench.tracing import figures_of, interval, overheads, remarks_of
 
 FOUND = {
     "cpus": 2,

@@ -20,7 +20,7 @@ from l2tp.codec import decode_message, encode_message
 from l2tp.endpoint import Address, CallParameters, Endpoint, EndpointConfig
 from l2tp.events import CallRequested, SessionEstablished
 from l2tp.messages import OUR_VERSION, SCCRQ
-from lab.bench import Figure, host_conditions
+from lab.bench.bringup import Figure, host_conditions
 
 _LAC: Final = Address("192.0.2.1", 1701)
 _LNS: Final = Address("192.0.2.2", 1701)

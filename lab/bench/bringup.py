@@ -85,7 +85,7 @@ def measure_setup_alone(console: Console, *, place: Sequence[str], rounds: int) 
 
 
 def _setup(place: Sequence[str], rounds: int) -> list[Figure]:
-    command = ["python3", "-m", "lab.bench_setup", str(rounds)]
+    command = ["python3", "-m", "lab.bench.setup", str(rounds)]
     rows = json.loads(_run(["shell", "--", *command], place))
     return [Figure(row["name"], tuple(row["values"]), row["unit"]) for row in rows]
 

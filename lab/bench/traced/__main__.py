@@ -1,4 +1,4 @@
-"""python3 -m lab.tracing_bench: measure, and print one JSON object."""
+"""python3 -m lab.bench.traced: measure, and print one JSON object."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Any
 
+from lab.bench.traced import tracers
+from lab.bench.traced.bed import LENGTHS, Bed, Source
 from lab.errors import CannotRun
-from lab.tracing_bench import tracers
-from lab.tracing_bench.bed import LENGTHS, Bed, Source
 
 _WARM_UP = 400
 
 
 def main() -> int:
     """Measure with the options given."""
-    parser = argparse.ArgumentParser(prog="python3 -m lab.tracing_bench")
+    parser = argparse.ArgumentParser(prog="python3 -m lab.bench.traced")
     parser.add_argument("--pairs", type=int, default=7, help="off and on, one after the other")
     parser.add_argument("--packets", type=int, default=8000, help="in one run")
     parser.add_argument("--flood-s", type=float, default=4.0, help="how long at the highest rate")

@@ -1,6 +1,6 @@
 """Measures what setting a session up costs the daemons, beside xl2tpd's.
 
-Run as root where the lab runs: ``python -m lab.bench_setup ROUNDS``. Our LAC and LNS, and xl2tpd as
+Run as root where the lab runs: ``python -m lab.bench.setup ROUNDS``. Our LAC and LNS, and xl2tpd as
 both, in turn, in two namespaces over the real driver. Both have a first session, for which they
 load what they need, and are quiet; then the LAC is asked for sessions one after the other, ours by
 its control socket, xl2tpd by its control pipe. A session's cost is the CPU time that both daemons
@@ -18,7 +18,7 @@ from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from lab.bench import Figure
+from lab.bench.bringup import Figure
 from lab.errors import LabError
 from lab.instruments.pppol2tp import entries
 from lab.network.builder import down, up

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from statistics import median
 from typing import Any
 
-from lab.bench import LAB, Figure, conditions, machine_of, stop_machine
+from lab.bench.bringup import LAB, Figure, conditions, machine_of, stop_machine
 from lab.console import Console
 from lab.errors import LabError
 
@@ -35,7 +35,7 @@ def measure_tracing(console: Console, *, place: Sequence[str], pairs: int) -> di
 
 
 def _run_there(place: Sequence[str], pairs: int) -> dict[str, Any]:
-    inside = ["shell", "--", "python3", "-m", "lab.tracing_bench", "--pairs", str(pairs)]
+    inside = ["shell", "--", "python3", "-m", "lab.bench.traced", "--pairs", str(pairs)]
     done = subprocess.run(
         [sys.executable, "-m", "lab", *place, "--lab", LAB, *inside],
         stdout=subprocess.PIPE,
