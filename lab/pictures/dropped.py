@@ -1,21 +1,24 @@
-"""What the daemons did not use, and which tunnels ended why: a line for each that has any."""
+"""What the daemons did not use, and which tunnels ended why, in lines of at most 79 columns."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from textwrap import wrap
 from typing import Any
 
 _NEWEST = 3
+_WIDTH = 79
 
 
 def dropped_lines(status: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
     """Say which control datagrams each daemon dropped and why; ``status`` is by node."""
     for node, answer in status.items():
         if counts := answer.get("dropped"):
-            yield f"{node} dropped {_counts(counts)}"
+            yield from _folded(f"{node} dropped {_counts(counts)}")
         for tunnel in answer["tunnels"]:
             if counts := tunnel.get("dropped"):
-                yield f"{node}, of these on tunnel {tunnel['local_tunnel_id']}: {_counts(counts)}"
+                number = tunnel["local_tunnel_id"]
+                yield from _folded(f"{node}, of these on tunnel {number}: {_counts(counts)}")
 
 
 def ended_lines(status: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
@@ -25,7 +28,12 @@ def ended_lines(status: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
         gone = [one for one in answer.get("ended", ()) if one["local_tunnel_id"] not in there]
         for one in gone[-_NEWEST:]:
             peer = one["peer_host_name"] or one["peer"]
-            yield f"{node}: tunnel {one['local_tunnel_id']} to {peer} ended: {one['cause']}"
+            tunnel = f"tunnel {one['local_tunnel_id']} to {peer}"
+            yield from _folded(f"{node}: {tunnel} ended: {one['cause']}")
+
+
+def _folded(line: str) -> list[str]:
+    return wrap(line, _WIDTH, subsequent_indent="  ", break_on_hyphens=False)
 
 
 def _counts(counts: Mapping[str, int]) -> str:

@@ -223,7 +223,7 @@ def test_lcp_that_does_not_converge_is_given_up(tmp_path):
         net.run(*inside, "nft", f"table inet deaf {{ {chain}; }}")
         net.start("lns", "lac")
         closed = wait_for(net, "lns", "SessionClosed")
-        assert closed["result_code"] == CallResult.NO_FRAMING_DETECTED
+        assert closed["result_code"] == CallResult.NO_FRAMING_DETECTED, closed["cause"]
         # Both ends give up after ten requests, so that either may be the first to hang up.
         assert "did not converge" in closed["cause"]
 

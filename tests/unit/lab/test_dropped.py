@@ -36,3 +36,15 @@ def test_the_ends_of_tunnels_that_are_gone_are_told_with_their_cause():
         "lac: tunnel 3 to 192.0.2.2:1701 ended: cause 3",
         "lac: tunnel 8 to lns ended: silence",
     ]
+
+
+def test_a_long_cause_is_folded():
+    ended = {
+        "local_tunnel_id": 2,
+        "peer": "[2001:db8:1::2]:1701",
+        "peer_host_name": None,
+        "cause": "StopCCN of the peer: " + "word " * 30,
+    }
+    lines = list(ended_lines({"lac": {"tunnels": [], "ended": [ended]}}))
+    assert len(lines) == 3 and max(map(len, lines)) < 80
+    assert lines[1].startswith("  word")
