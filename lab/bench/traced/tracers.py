@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
 import tempfile
 import time
@@ -63,6 +64,12 @@ class Ours:
         return peak_memory_mb(self._pid)
 
 
+def _listens(path: Path) -> bool:
+    """Tell whether somebody takes connections; the socket is there a moment before that."""
+    with socket.socket(socket.AF_UNIX) as probe:
+        return probe.connect_ex(str(path)) == 0
+
+
 @contextmanager
 def ours(style: str = "", *, quiet: bool = True) -> Iterator[Ours]:
     """Run our tracer, attached in one style or in the best; ``quiet`` drops its log."""
@@ -76,7 +83,7 @@ def ours(style: str = "", *, quiet: bool = True) -> Iterator[Ours]:
             env=environment(),
         )
         try:
-            while not path.exists():
+            while not _listens(path):
                 if tracer.poll() is not None:
                     raise CannotRun(f"the tracer ended with code {tracer.returncode}")
                 if time.monotonic() - began > _PATIENCE_S:
