@@ -145,7 +145,6 @@ def test_our_lns_and_xl2tpds_lac_both_notice_a_dead_path(tmp_path):
         network.ping("lac", "10.64.0.1")
 
 
-@pytest.mark.long
 def test_our_lac_outlives_a_restart_of_xl2tpds_lns(tmp_path):
     with to_their_lns(tmp_path, changes=EAGER) as network:
         network.kill("lns")
@@ -159,7 +158,6 @@ def test_our_lac_outlives_a_restart_of_xl2tpds_lns(tmp_path):
         network.ping("lac", "203.0.113.1")
 
 
-@pytest.mark.long
 def test_our_lns_outlives_a_restart_of_xl2tpds_lac(tmp_path):
     with to_our_lns(tmp_path, changes=EAGER) as network:
         network.kill("lac")
@@ -213,7 +211,6 @@ def test_xl2tpds_lac_says_that_it_does_not_share_our_secret(tmp_path):
         assert "Invalid challenge authentication" in events_of(network, "TunnelClosed")[0]["cause"]
 
 
-@pytest.mark.long
 @pytest.mark.parametrize("theirs", ["lns", "lac"])
 def test_xl2tpds_hidden_bit_adds_a_random_vector_and_hides_nothing(tmp_path, theirs):
     """Debian's xl2tpd is built without what would hide an AVP."""
@@ -222,7 +219,6 @@ def test_xl2tpds_hidden_bit_adds_a_random_vector_and_hides_nothing(tmp_path, the
         network.ping("lac", "10.64.0.1")
 
 
-@pytest.mark.long
 def test_xl2tpd_reveals_what_our_lac_hides(tmp_path):
     with MixedNetwork(tmp_path, xl2tpd_lns(debug=True)) as network:
         config = tmp_path / "lac" / "config.toml"
