@@ -111,16 +111,18 @@ class _Word:
     result: CallResult | None = None
 
 
+_LCP_TIMEOUT: Final = _Word(
+    "LCP: timeout sending Config-Requests",
+    "LCP did not converge: the peer answers no Configure-Request",
+    _C.LCP_TIMEOUT,
+    LCP,
+    result=_NO_FRAMING,
+)
+
 # pppd/{auth,chap,upap,lcp,fsm,ipcp}.c print these; the first that was said decides.
 _WORDS: Final[dict[int, tuple[_Word, ...]]] = {
     10: (
-        _Word(
-            "LCP: timeout sending Config-Requests",
-            "LCP did not converge: the peer answers no Configure-Request",
-            _C.LCP_TIMEOUT,
-            LCP,
-            result=_NO_FRAMING,
-        ),
+        _LCP_TIMEOUT,
         _Word(
             "Could not determine remote IP address",
             "IPCP found no address that both ends accept",
@@ -187,6 +189,7 @@ _WORDS: Final[dict[int, tuple[_Word, ...]]] = {
     ),
     # pppd waits for the answer to its farewell, and forgets why it said it.
     16: (
+        _LCP_TIMEOUT,  # where it heard requests itself, but no answer to its own
         _Word(
             "echo-requests",
             "the peer stopped answering LCP echo requests",

@@ -52,6 +52,7 @@ def test_the_cdn_carries_the_cause():
         (11, "PAP authentication failure for alice", 3, (16, 0xC023, 1)),
         (11, "peer refused to authenticate: terminating link", 3, (15, 0xC021, 1)),
         (16, "No response to 3 echo-requests", 1, (8, 0xC021, 0)),
+        (16, "LCP: timeout sending Config-Requests", 11, (5, 0xC021, 0)),
         (16, "LCP terminated by peer", 1, (3, 0xC021, 1)),
         (19, "CHAP authentication failed: Access denied", 3, (16, 0xC223, 2)),
         (-9, "anything", 2, (0, 0, 0)),
