@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import fields
 from typing import Any, Final
 
+from l2tp.avp import AVP_TABLE
 from l2tp.constants import MAXIMUM_ID
 from l2tp.credentials import Credentials
 from l2tp.limits import Limits
-from l2tp.parameters import EndpointConfig
+from l2tp.parameters import WORTH_HIDING, EndpointConfig
 from l2tp.toml_table import Table
 
 _HOUR_S: Final = 3600.0
@@ -42,6 +43,11 @@ _PER_PEER: Final = (
 )
 # In memory there is no wire to defend; a daemon has one. A call takes six messages.
 _DAEMONS_OWN: Final = {"messages_per_s_per_peer": 1000}
+_HIDDEN: Final[dict[str, frozenset[int]]] = {
+    "sensitive": WORTH_HIDING,
+    "all": frozenset(int(rule.type) for rule in AVP_TABLE if rule.may_hide),
+    "none": frozenset(),
+}
 
 
 def read_endpoint(
@@ -61,7 +67,7 @@ def read_endpoint(
     values |= _integers(protocol, _PROTOCOL_INTEGERS, defaults)
     retention = protocol.number("retention_s", 0.0, _HOUR_S, _NOT_SET)
     dead_time = protocol.number("dead_time_s", 0.5, _HOUR_S, _NOT_SET)
-    hides = protocol.boolean("hide_avps", True)
+    hides = protocol.choice("hide_avps", tuple(_HIDDEN), "sensitive")
     values["challenges"] = protocol.boolean("challenge", True)
     values["single_tunnel"] = protocol.boolean("single_tunnel", False)
     protocol.close()
@@ -78,7 +84,7 @@ def read_endpoint(
         secret=credentials.tunnels.get("*") if listens else None,
         retention_s=None if retention == _NOT_SET else retention,
         dead_time_s=None if dead_time == _NOT_SET else dead_time,
-        hidden_avps=EndpointConfig(host_name=host_name).hidden_avps if hides else frozenset(),
+        hidden_avps=_HIDDEN[hides],
         limits=Limits(**per_peer),
         **values,
     )

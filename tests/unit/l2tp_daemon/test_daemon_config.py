@@ -3,6 +3,7 @@
 import pytest
 
 from l2tp.config import load_config
+from l2tp.constants import AvpType
 from l2tp.limits import Limits
 from l2tp.parameters import Address
 from l2tp.toml_table import ConfigurationError
@@ -103,7 +104,7 @@ receive_window_size = 3
 retention_s = 1
 dead_time_s = 9
 challenge = false
-hide_avps = false
+hide_avps = "none"
 single_tunnel = true
 [ppp]
 mtu = 1400
@@ -141,6 +142,12 @@ def test_no_retention_is_the_protocols_own(load):
     assert (endpoint.retention_s, endpoint.dead_time_s) == (None, None)
     assert endpoint.challenges
     assert endpoint.hidden_avps
+
+
+def test_all_that_may_be_hidden_is_hidden_when_asked_for(load):
+    hidden = load(LAC + '[protocol]\nhide_avps = "all"\n', "lac").endpoint.hidden_avps
+    assert hidden >= {AvpType.ASSIGNED_TUNNEL_ID, AvpType.CALLED_NUMBER}
+    assert AvpType.HOST_NAME not in hidden
 
 
 def test_every_mistake_is_told_with_its_line(problems):
