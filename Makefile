@@ -67,7 +67,7 @@ fuzz: .venv/.ready ## ten minutes of coverage-guided fuzzing; shorter: ARGS="--s
 	@$(RUN) tests.fuzz $(ARGS)
 
 docs: .venv/.ready ## write the documents that come from the code: states, conformance, schemas
-	@$(RUN) l2tp.statedoc docs/states.md
+	@$(RUN) l2tp.protocol.statedoc docs/states.md
 	@$(RUN) tests.conformance
 	@$(RUN) lab.results.schemas docs/schemas
 

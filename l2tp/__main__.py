@@ -23,9 +23,9 @@ def main(arguments: list[str]) -> int:
         sys.stderr.write(f"{USAGE}\n")
         return _WRONG_INPUT
     # The daemon's modules are imported only when there is something to run.
-    from l2tp.errors import L2tpError
-    from l2tp.launch import launch
-    from l2tp.toml_table import ConfigurationError
+    from l2tp.config.toml_table import ConfigurationError
+    from l2tp.daemon.launch import launch
+    from l2tp.protocol.errors import L2tpError
 
     try:
         launch(role, path)

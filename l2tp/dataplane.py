@@ -12,10 +12,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from l2tp.constants import MAXIMUM_ID
-from l2tp.errors import HeaderError, KernelError
-from l2tp.header import DataHeader, decode_header, encode_data
-from l2tp.parameters import Address
+from l2tp.protocol.constants import MAXIMUM_ID
+from l2tp.protocol.errors import HeaderError, KernelError
+from l2tp.protocol.header import DataHeader, decode_header, encode_data
+from l2tp.protocol.parameters import Address
 
 
 @dataclass(slots=True)

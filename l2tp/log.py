@@ -55,7 +55,7 @@ class EventLog:
             listener(record)
 
     def write_event(self, event: object, **more: object) -> None:
-        """Record a dataclass of l2tp.events under its class name, and further fields."""
+        """Record a dataclass of l2tp.protocol.events under its class name, and further fields."""
         fields = {
             field.name: getattr(event, field.name)
             for field in dataclasses.fields(event)  # type: ignore[arg-type]

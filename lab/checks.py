@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Protocol, cast
 
-from l2tp.errors import L2tpError
+from l2tp.protocol.errors import L2tpError
 from lab.console import Console
 from lab.errors import CannotRun, LabError, MachineLost, UsageError
 from lab.results import Outcome, Result

@@ -9,7 +9,7 @@ import tempfile
 import traceback
 from collections.abc import Sequence
 
-from l2tp.errors import L2tpError
+from l2tp.protocol.errors import L2tpError
 from lab.commands import COMMANDS, Command, Where
 from lab.console import Console
 from lab.errors import LabError, UsageError

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from l2tp.errors import L2tpError
+from l2tp.protocol.errors import L2tpError
 from lab.console import Step
 from lab.interpreters import path_line
 from lab.results import Result

@@ -11,10 +11,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from l2tp.codec import decode_message
-from l2tp.errors import L2tpError
-from l2tp.header import CONTROL_HEADER_SIZE, ControlHeader, decode_header
 from l2tp.log import plain
+from l2tp.protocol.codec import decode_message
+from l2tp.protocol.errors import L2tpError
+from l2tp.protocol.header import CONTROL_HEADER_SIZE, ControlHeader, decode_header
 
 Record = dict[str, Any]
 

@@ -8,19 +8,19 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from probes import cache
 from probes.errors import CannotRunHereError, ProbeError
+from probes.hooks import cache
 
 if TYPE_CHECKING:
-    from probes.journey_tracer import JourneyTracer
-    from probes.moment_tracer import MomentTracer
-    from probes.tracer import Tracer
+    from probes.figures.tracer import Tracer
+    from probes.journeys.tracer import JourneyTracer
+    from probes.moments.tracer import MomentTracer
 
 PASSED, FAILED, USAGE, CANNOT_RUN = 0, 1, 2, 4
 
 
 def _serve(options: argparse.Namespace) -> int:
-    from probes.debugger import Debugger
+    from probes.debugging.debugger import Debugger
     from probes.server import Server
 
     tracer = _tracer(options)
@@ -34,7 +34,7 @@ def _serve(options: argparse.Namespace) -> int:
     tracer.note_older()
     _log(f"answering at {options.socket}")
     if options.moments:
-        from probes.moment_tracer import ArrivingMoments
+        from probes.moments.tracer import ArrivingMoments
 
         server.keep(ArrivingMoments(lambda: _moments(options)))
     try:
@@ -46,9 +46,9 @@ def _serve(options: argparse.Namespace) -> int:
 
 def _tracer(options: argparse.Namespace) -> "Tracer":
     _require_root()
-    from probes import modules
-    from probes.spec import Style
-    from probes.tracer import Tracer
+    from probes.figures.tracer import Tracer
+    from probes.hooks import modules
+    from probes.hooks.spec import Style
 
     modules.load_driver()
     styles = [Style(options.style)] if options.style else list(Style)
@@ -62,8 +62,8 @@ def _tracer(options: argparse.Namespace) -> "Tracer":
 
 
 def _moments(options: argparse.Namespace) -> "MomentTracer":
-    from probes.moment_tracer import MomentTracer
-    from probes.spec import Style
+    from probes.hooks.spec import Style
+    from probes.moments.tracer import MomentTracer
 
     styles = [Style(options.style)] if options.style else list(Style)
     return MomentTracer(styles=styles, cache_folder=options.cache, report=_log)
@@ -71,7 +71,7 @@ def _moments(options: argparse.Namespace) -> "MomentTracer":
 
 def _prepare(options: argparse.Namespace) -> int:
     """Compile and prove, so that the next start finds everything in the cache."""
-    from probes.debugger import Debugger
+    from probes.debugging.debugger import Debugger
 
     _tracer(options).close()
     for make in (_moments, _journeys):
@@ -87,9 +87,9 @@ def _prepare(options: argparse.Namespace) -> int:
 
 
 def _journeys(options: argparse.Namespace) -> "JourneyTracer":
-    from probes.journey_events import Choice
-    from probes.journey_tracer import JourneyTracer
-    from probes.spec import Style
+    from probes.hooks.spec import Style
+    from probes.journeys.events import Choice
+    from probes.journeys.tracer import JourneyTracer
 
     styles = [Style(options.style)] if options.style else list(Style)
     return JourneyTracer(
@@ -99,7 +99,7 @@ def _journeys(options: argparse.Namespace) -> "JourneyTracer":
 
 def _count(options: argparse.Namespace) -> int:
     from probes.beat import Beat
-    from probes.table import draw, netns_names
+    from probes.figures.table import draw, netns_names
 
     with Beat(options.interval, options.count) as beat:
         if options.socket:
@@ -122,7 +122,8 @@ def _count(options: argparse.Namespace) -> int:
 
 def _journey(options: argparse.Namespace) -> int:
     _require_root()
-    from probes import journey_command, modules
+    from probes.hooks import modules
+    from probes.journeys import command as journey_command
 
     modules.load_driver()
     journey_command.run(options, _log)
@@ -249,7 +250,7 @@ def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
         help="follow packets, one JSON object a line",
     )
     if words[:1] == ["journey"]:  # its import would cost every other command's start
-        from probes.journey_command import add_arguments
+        from probes.journeys.command import add_arguments
 
         add_arguments(journey)
     journey.set_defaults(run=_journey)

@@ -15,10 +15,10 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, cast
 
 from probes.errors import ProbeError
-from probes.snapshot import Snapshot
+from probes.figures.snapshot import Snapshot
 
 if TYPE_CHECKING:
-    from probes.moment_tracer import Moments
+    from probes.moments.tracer import Moments
 
 DEFAULT_TIMEOUT_S = 10.0
 

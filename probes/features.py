@@ -6,10 +6,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from probes import modules
-from probes.btf import VMLINUX, Btf
 from probes.errors import ProbeError
-from probes.spec import FIGURES, MODULE_TO_LOAD, Style
+from probes.hooks import modules
+from probes.hooks.btf import VMLINUX, Btf
+from probes.hooks.spec import FIGURES, MODULE_TO_LOAD, Style
 
 MODULES = ("l2tp_core", "l2tp_netlink", "l2tp_ppp", "pppox", "ppp_generic")
 L2TP_TRACEPOINTS = (
@@ -215,7 +215,7 @@ def _tracepoints(places: Places) -> Iterator[Feature]:
 
 
 def _bcc() -> Iterator[Feature]:
-    from probes.loader import Bcc
+    from probes.hooks.loader import Bcc
 
     try:
         bcc = Bcc()
@@ -237,7 +237,7 @@ def _not_tried() -> Feature:
 
 def _attaching() -> Iterator[Feature]:
     """Prove each way by doing it, then detach."""
-    from probes.tracer import Tracer
+    from probes.figures.tracer import Tracer
 
     worked = False
     for style in Style:

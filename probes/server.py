@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from probes.errors import ProbeError
-from probes.snapshot import Snapshot
+from probes.figures.snapshot import Snapshot
 
 if TYPE_CHECKING:
-    from probes.moment_tracer import Moments
+    from probes.moments.tracer import Moments
 
 _LINE_LIMIT = 1 << 16
 # How long the last answers may take to be taken when the server ends.

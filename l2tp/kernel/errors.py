@@ -3,7 +3,7 @@
 import errno
 from typing import Final
 
-from l2tp.errors import KernelError
+from l2tp.protocol.errors import KernelError
 
 _MODULE_CURE: Final = "load the driver: modprobe l2tp_ppp"
 _ROOT_CURE: Final = "run as root, or with CAP_NET_ADMIN in this network namespace"

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from l2tp.parameters import Address
+from l2tp.protocol.parameters import Address
 
 if TYPE_CHECKING:
     from subprocess import CompletedProcess

@@ -12,9 +12,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from l2tp.errors import KernelError
 from l2tp.kernel import libc
 from l2tp.kernel.errors import refusal
+from l2tp.protocol.errors import KernelError
 
 _RUN: Final = Path("/run")
 _ETC_PPP: Final = Path("/etc/ppp")

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
-from l2tp.errors import L2tpError
+from l2tp.protocol.errors import L2tpError
 
 _IPV6_SETTINGS: Final = Path("/proc/sys/net/ipv6/conf")
 

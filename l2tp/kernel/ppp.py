@@ -11,9 +11,9 @@ import struct
 from types import TracebackType
 from typing import Final, Self
 
-from l2tp.errors import KernelError
 from l2tp.kernel import uapi
 from l2tp.kernel.errors import refusal
+from l2tp.protocol.errors import KernelError
 
 _INT: Final = struct.Struct("=i")
 _DEVICE: Final = "/dev/ppp"

@@ -17,7 +17,7 @@ from l2tp.kernel import libc, uapi
 from l2tp.kernel.errors import refusal
 from l2tp.kernel.shared_ports import finds_sessions_by_ids
 from l2tp.kernel.sockaddr import pack_sockaddr
-from l2tp.parameters import Address
+from l2tp.protocol.parameters import Address
 
 _INT: Final = struct.Struct("=i")
 

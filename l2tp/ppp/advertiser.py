@@ -11,8 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from l2tp.errors import L2tpError
 from l2tp.ppp.child import Child
+from l2tp.protocol.errors import L2tpError
 
 # The first one leaves at once. No default route: what a LAC routes into a session, its
 # configuration says.

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from l2tp.errors import L2tpError
 from l2tp.log import EventLog
 from l2tp.ppp.advertiser import Advertiser, advertisement
 from l2tp.ppp.home import PppHome
+from l2tp.protocol.errors import L2tpError
 
 if TYPE_CHECKING:
     from l2tp.ppp.sessions import Session

@@ -10,10 +10,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Final
 
-from l2tp.constants import CallResult, ErrorCode
-from l2tp.errors import ResultCode
-from l2tp.extensions import DisconnectCode, DisconnectDirection
-from l2tp.values import DisconnectCause
+from l2tp.protocol.constants import CallResult, ErrorCode
+from l2tp.protocol.errors import ResultCode
+from l2tp.protocol.extensions import DisconnectCode, DisconnectDirection
+from l2tp.protocol.values import DisconnectCause
 
 LCP: Final = 0xC021
 PAP: Final = 0xC023

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from ipaddress import IPv4Address, IPv4Network
 
-from l2tp.errors import L2tpError
+from l2tp.protocol.errors import L2tpError
 
 
 class PoolExhausted(L2tpError):

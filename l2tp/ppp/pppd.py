@@ -9,9 +9,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from l2tp.errors import L2tpError
 from l2tp.ppp.child import Child
 from l2tp.ppp.exits import PppExit, explain_exit
+from l2tp.protocol.errors import L2tpError
 
 #: With "debug" pppd prints every packet; what it says of its end are the last few lines.
 _REMEMBERED_LINES: Final = 20

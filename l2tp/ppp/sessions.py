@@ -10,15 +10,15 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final, Protocol
 
-from l2tp.constants import CallResult
 from l2tp.dataplane import DataPlane, SessionOptions
-from l2tp.errors import KernelError, L2tpError
 from l2tp.log import EventLog
 from l2tp.ppp.exits import NOT_SET_UP, SILENT_PEER, PppExit
 from l2tp.ppp.home import PppHome
 from l2tp.ppp.options import PppCall, PppSettings, render_options
 from l2tp.ppp.phases import Notice, Phase, PppState, parse_notice
 from l2tp.ppp.pppd import Pppd
+from l2tp.protocol.constants import CallResult
+from l2tp.protocol.errors import KernelError, L2tpError
 
 _CHUNK: Final = 65536
 # With "debug" pppd prints packets; it hides PAP's password itself, but not CHAP's answer.

@@ -16,10 +16,10 @@ from collections.abc import Iterator
 from random import Random
 from typing import Any, Final
 
-from l2tp.codec import decode_message, encode_message
-from l2tp.endpoint import Address, CallParameters, Endpoint, EndpointConfig
-from l2tp.events import CallRequested, SessionEstablished
-from l2tp.messages import OUR_VERSION, SCCRQ
+from l2tp.protocol.codec import decode_message, encode_message
+from l2tp.protocol.endpoint import Address, CallParameters, Endpoint, EndpointConfig
+from l2tp.protocol.events import CallRequested, SessionEstablished
+from l2tp.protocol.messages import OUR_VERSION, SCCRQ
 from lab.bench.bringup import Figure, host_conditions
 
 _LAC: Final = Address("192.0.2.1", 1701)

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from lab.console import Console
-from probes.journey_choice import add_choice
+from probes.journeys.choice import add_choice
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -31,7 +31,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
     from lab.results.pcapng import JourneyCapture
     from lab.running.daemons import bpf_cache
     from lab.running.journeys import followed
-    from probes.journey_choice import as_options
+    from probes.journeys.choice import as_options
 
     nodes, netns = _where(args)
     options = [*as_options(args), *(["--netns", str(netns)] if netns else [])]
@@ -59,7 +59,7 @@ def _where(args: argparse.Namespace) -> tuple[dict[int, str], int | None]:
     from lab.errors import UsageError
     from lab.running.live import Live
     from lab.running.tracing import node_names
-    from probes.table import netns_names
+    from probes.figures.table import netns_names
 
     nodes = netns_names() if args.all else node_names(Live.open(args.lab))
     if args.node is None:

@@ -7,11 +7,11 @@ import json
 from typing import TYPE_CHECKING
 
 from lab.console import Console
-from probes.choosing import DIRECTIONS, KINDS, VERDICT_LABELS
+from probes.figures.choosing import DIRECTIONS, KINDS, VERDICT_LABELS
 
 if TYPE_CHECKING:
     from lab.running.tracing import Source
-    from probes.choosing import Choice
+    from probes.figures.choosing import Choice
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -64,7 +64,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
     """Show the tracer's figures until interrupted, or ``--count`` times."""
     from lab.running.tracing import of_everybody, of_running_lab
     from probes.beat import Beat
-    from probes.choosing import Choice
+    from probes.figures.choosing import Choice
 
     choice = Choice(args.netns, args.tunnel, args.session, args.direction, args.kind, args.verdict)
     source = of_everybody(args.one_in) if args.all else of_running_lab(args.lab)
@@ -78,7 +78,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
 
 
 def _show(source: Source, choice: Choice, args: argparse.Namespace) -> None:
-    from probes.table import draw, draw_numbers
+    from probes.figures.table import draw, draw_numbers
 
     names = source.names()
     snapshot = choice.of(source.snapshot(), names)

@@ -9,8 +9,8 @@ import os
 import sys
 from pathlib import Path
 
-from l2tp.errors import KernelError
 from l2tp.kernel.namespaces import enter_private_mounts
+from l2tp.protocol.errors import KernelError
 
 _PROGRAM = "/usr/sbin/xl2tpd"
 

@@ -7,7 +7,7 @@ import time
 from types import TracebackType
 from typing import Final, Self
 
-from l2tp.control import ControlClient
+from l2tp.daemon.control import ControlClient
 from lab.running.live import Live
 
 #: The records of the daemons' logs after which it is worth asking how things stand.

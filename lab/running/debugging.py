@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from lab.errors import UsageError
 from lab.running.live import Live
-from probes.debug_messages import Filter, Message
+from probes.debugging.messages import Filter, Message
 
 _IDS = re.compile(r"(\d{1,5})(?:/(\d{1,5}))?")
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
-from l2tp.control import ControlError
+from l2tp.daemon.control import ControlError
 from lab.instruments.kernelview import processes, routes_of, udp_sockets
 from lab.running.changes import Changes
 from lab.running.live import Live, SessionEnds

@@ -9,7 +9,7 @@ from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any
 
-from l2tp.control import ControlClient
+from l2tp.daemon.control import ControlClient
 from lab.errors import LabError, UsageError
 from lab.network.plan import runtime_folder
 from lab.topology import OUR_DAEMON, Call, Topology, Tunnel, from_json, netns_name

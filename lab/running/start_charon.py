@@ -10,8 +10,8 @@ import os
 import sys
 from pathlib import Path
 
-from l2tp.errors import KernelError
 from l2tp.kernel.namespaces import enter_covered
+from l2tp.protocol.errors import KernelError
 
 _PROGRAM = "charon-systemd"
 _COVERED = (Path("/etc/swanctl"), Path("/etc/strongswan.d"))

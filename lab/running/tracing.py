@@ -14,8 +14,8 @@ from lab.interpreters import environment, tracer_python
 from lab.running.live import Live
 from lab.waiting import wait_for
 from probes.client import TraceClient
-from probes.snapshot import Snapshot
-from probes.table import netns_names
+from probes.figures.snapshot import Snapshot
+from probes.figures.table import netns_names
 
 # They may have to be compiled first.
 _MOMENTS_S = 20.0
@@ -105,7 +105,7 @@ def of_everybody(one_in: int = 1, *, moments: bool = False) -> Iterator[Source]:
 
 
 def _await_moments(client: TraceClient) -> None:
-    from probes.moment_tracer import ATTACHING
+    from probes.moments.tracer import ATTACHING
 
     wait_for(
         lambda: client.moments()["trouble"] != ATTACHING,

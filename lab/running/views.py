@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
-from l2tp.control import ControlError
+from l2tp.daemon.control import ControlError
 from lab.instruments.kernelview import Session, Tunnel, l2tp_objects
 from lab.instruments.pppol2tp import ProcEntry, entries
 from lab.running.live import Live

@@ -21,7 +21,7 @@ from lab.instruments.pppol2tp import entries
 from lab.running.live import Live, SessionEnds
 from lab.scenarios.finding import Finding
 from lab.scenarios.sample import sample
-from probes.snapshot import Snapshot
+from probes.figures.snapshot import Snapshot
 
 QUESTION = "Do PPPIOCGL2TPSTATS, netlink, the ppp interface and BPF agree to the packet?"
 

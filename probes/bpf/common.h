@@ -23,7 +23,7 @@
 /* One program, no calls: bcc links none. */
 #define INLINE static inline __attribute__((always_inline))
 
-/* The order of probes/events.py: Loss. Every one of these was counted nowhere else. */
+/* The order of probes/figures/events.py: Loss. Every one of these was counted nowhere else. */
 enum loss {
     LOSS_FIGURES_FULL,       /* a datagram of a (netns, tunnel, session) with no room in the table */
     LOSS_HEADER_UNREAD,      /* a datagram whose L2TP header could not be read */

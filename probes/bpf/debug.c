@@ -8,7 +8,7 @@
  * second than is useful.
  */
 
-/* The order of probes/debug_spec.py: EVENTS. */
+/* The order of probes/debugging/spec.py: EVENTS. */
 enum debug_event {
     REGISTER_TUNNEL,
     DELETE_TUNNEL,
@@ -31,14 +31,14 @@ enum debug_event {
 /* The seed's PPPOL2TP_MSG_CONTROL, _SEQ and _DATA (linux/l2tp.h). */
 enum category { CONTROL = 2, SEQ = 4, DATA = 8 };
 
-/* probes/debug_spec.py: FILTER_KEY. Session 0 stands for the tunnel with all its sessions. */
+/* probes/debugging/spec.py: FILTER_KEY. Session 0 stands for the tunnel with all its sessions. */
 struct filter_key {
     u32 netns; /* inode number */
     u32 tunnel_id;
     u32 session_id;
 };
 
-/* probes/debug_spec.py: FILTER */
+/* probes/debugging/spec.py: FILTER */
 struct filter {
     u64 second_ns; /* when the second began in which messages are counted */
     u32 categories;
@@ -47,7 +47,7 @@ struct filter {
     u32 lost;     /* for nobody had read those before */
 };
 
-/* probes/debug_spec.py: MESSAGE */
+/* probes/debugging/spec.py: MESSAGE */
 struct message {
     u64 time_ns;
     u32 netns;

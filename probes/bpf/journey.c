@@ -8,7 +8,7 @@
  * freed or has reached its interface.
  */
 
-/* The order of probes/journey_events.py: Hop. */
+/* The order of probes/journeys/events.py: Hop. */
 enum hop {
     PPP_START_XMIT,
     PPPOL2TP_XMIT,
@@ -31,10 +31,10 @@ enum hop {
     HOPS,
 };
 
-/* The order of probes/journey_events.py: Cause. Said by a tracepoint before the driver frees. */
+/* The order of probes/journeys/events.py: Cause. Said by a tracepoint before the driver frees. */
 enum cause { NO_CAUSE, OUT_OF_SEQUENCE, EXPIRED, OUTSIDE_WINDOW, CAUSES };
 
-/* The order of probes/journey_events.py: JourneyLoss. */
+/* The order of probes/journeys/events.py: JourneyLoss. */
 enum journey_loss {
     JOURNEY_NO_ROOM_FOR_EVENT, /* the ring buffer was full */
     JOURNEY_NO_ROOM_TO_FOLLOW, /* a chosen packet that could not be noted */
@@ -62,7 +62,7 @@ struct ids {
     u32 peer_tunnel_id, peer_session_id;
 };
 
-/* probes/journey_events.py: EVENT. */
+/* probes/journeys/events.py: EVENT. */
 struct journey_event {
     u64 time_ns; /* CLOCK_MONOTONIC */
     u64 skb;
@@ -82,7 +82,7 @@ _Static_assert(HOPS == HOP_COUNT, "Hop differs");
 _Static_assert(CAUSES == CAUSE_COUNT, "Cause differs");
 _Static_assert(JOURNEY_LOSSES == JOURNEY_LOSS_COUNT, "JourneyLoss differs");
 
-/* What is to be followed; probes/journey_events.py: CHOICE. Zero is "any" everywhere. */
+/* What is to be followed; probes/journeys/events.py: CHOICE. Zero is "any" everywhere. */
 struct choice {
     u64 budget;    /* how many journeys may still begin */
     u64 seen;      /* packets that were eligible */

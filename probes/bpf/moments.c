@@ -8,7 +8,7 @@
  * drops for which the driver has a tracepoint.
  */
 
-/* The order of probes/moment_events.py: Moment. */
+/* The order of probes/moments/events.py: Moment. */
 enum moment {
     TUNNEL_REGISTERED,
     TUNNEL_DELETED,
@@ -25,7 +25,7 @@ enum moment {
     MOMENTS,
 };
 
-/* probes/moment_events.py: RECORD. */
+/* probes/moments/events.py: RECORD. */
 struct moment_event {
     u64 time_ns; /* CLOCK_MONOTONIC */
     u32 what;

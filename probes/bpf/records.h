@@ -4,7 +4,7 @@
  * CPU the packet in work; and the packets whose end is still to come.
  */
 
-/* probes/events.py: FIGURE_KEY. Host byte order. */
+/* probes/figures/events.py: FIGURE_KEY. Host byte order. */
 struct figure_key {
     u64 netns_cookie; /* unlike the inode number, never used again */
     u32 netns;        /* inode number */
@@ -17,7 +17,7 @@ enum kind { CONTROL, DATA };
 enum { CONSUMED, PASSED_UP };
 
 /*
- * probes/events.py: FIGURE. Lengths are of UDP payload: the L2TP header and what follows.
+ * probes/figures/events.py: FIGURE. Lengths are of UDP payload: the L2TP header and what follows.
  * All are sums over the CPUs but last_seen_ns. Those of waiting packets go up and down.
  */
 struct figure {
@@ -33,7 +33,7 @@ struct figure {
     u64 tx_ns_log2[LATENCY_SLOTS];
 };
 
-/* probes/events.py: SESSION. One for both directions, from whichever CPU; of tunnels, session 0. */
+/* probes/figures/events.py: SESSION. One for both directions, from whichever CPU; of tunnels, session 0. */
 struct session_note {
     u64 object; /* struct l2tp_session; 0 = gone, or not known */
     u64 registered_ns; /* 0 = before the probes came */
@@ -76,7 +76,7 @@ BPF_TABLE("lru_hash", u64, u32, tunnel_versions, 1);
 BPF_PERCPU_ARRAY(nothing, struct figure, 1);
 BPF_PERCPU_ARRAY(no_session, struct session_note, 1);
 
-/* probes/events.py: SETTINGS, written before a packet can begin. */
+/* probes/figures/events.py: SETTINGS, written before a packet can begin. */
 struct settings {
     u64 ppp_text, ppp_text_end;   /* where ppp_generic's code lies; 0 = not known */
     u64 l2tp_text, l2tp_text_end; /* the same of l2tp_ppp */
@@ -100,7 +100,7 @@ struct known {
     struct figure_key key;
 };
 
-/* probes/events.py: STEADY, written before a packet can begin. */
+/* probes/figures/events.py: STEADY, written before a packet can begin. */
 struct steady {
     u64 generation;
     u64 one_in; /* packets are counted; the others are let go at once */

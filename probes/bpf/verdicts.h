@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
 /*
- * What can become of a packet in the driver. probes/verdicts.py has the same
+ * What can become of a packet in the driver. probes/figures/verdicts.py has the same
  * names and numbers, what each means, and which counter records it.
  */
 #ifndef PROBES_VERDICTS_H

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from l2tp.avp import MAXIMUM_AVP_SIZE, encode_avp
-from l2tp.codec import decode_message, encode_message
-from l2tp.errors import HeaderError, LocalProtocolError, MessageError
-from l2tp.events import CallRequested
-from l2tp.header import ControlHeader, decode_header, encode_control
+from l2tp.protocol.avp import MAXIMUM_AVP_SIZE, encode_avp
+from l2tp.protocol.codec import decode_message, encode_message
+from l2tp.protocol.errors import HeaderError, LocalProtocolError, MessageError
+from l2tp.protocol.events import CallRequested
+from l2tp.protocol.header import ControlHeader, decode_header, encode_control
 from tests.properties.test_l2tp_endpoint import LOCAL, STATES, all_closed, local
 from tests.support.memory_network import lns_config
 from tests.support.scripted_peer import ScriptedPeer

@@ -13,7 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from l2tp.control import ControlClient, ControlError
+from l2tp.daemon.control import ControlClient, ControlError
 
 ROOT = Path(__file__).parents[2]
 DEADLINE_S = 120.0

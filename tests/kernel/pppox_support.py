@@ -16,8 +16,8 @@ from l2tp.kernel import libc
 from l2tp.kernel.ppp import Channel
 from l2tp.kernel.pppox import PppoxSession, PppoxTunnel, SessionOptions
 from l2tp.kernel.udp import open_udp_socket
-from l2tp.parameters import Address
-from probes import modules
+from l2tp.protocol.parameters import Address
+from probes.hooks import modules
 
 CLONE_NEWNET = 0x4000_0000
 

@@ -20,7 +20,7 @@ from typing import Any
 
 import pytest
 
-from probes.spec import Style
+from probes.hooks.spec import Style
 
 AF_PPPOX = 24
 PX_PROTO_OL2TP = 1

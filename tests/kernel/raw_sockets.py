@@ -11,7 +11,7 @@ from l2tp.kernel import libc
 from l2tp.kernel.sockaddr import pack_sockaddr
 from l2tp.kernel.uapi import AF_PPPOX, PX_PROTO_OL2TP
 from l2tp.kernel.udp import open_udp_socket
-from l2tp.parameters import Address
+from l2tp.protocol.parameters import Address
 
 HERE = Address("127.0.0.1", 1701)
 THERE = Address("127.0.0.1", 1702)

@@ -15,10 +15,10 @@ from pathlib import Path
 import pytest
 
 from l2tp.kernel import libc
-from probes import modules
-from probes.debug_messages import Message
-from probes.debug_spec import Category
-from probes.debugger import Debugger
+from probes.debugging.debugger import Debugger
+from probes.debugging.messages import Message
+from probes.debugging.spec import Category
+from probes.hooks import modules
 from tests.kernel.daemon_support import until
 from tests.kernel.pppox_support import Wire, in_private_netns, lcp_echo
 from tests.kernel.probe_support import data_message
@@ -153,8 +153,8 @@ def test_what_is_too_much_is_left_out_and_counted(debugger):
 
 HOLDER = """
 import sys
-from probes.debug_spec import Category
-from probes.debugger import Debugger
+from probes.debugging.spec import Category
+from probes.debugging.debugger import Debugger
 debugger = Debugger()
 debugger.switch(1, 1, 0, Category.DATA, on=True)
 print("on", flush=True)

@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from probes import modules
 from probes.errors import CannotRunHereError
-from probes.journey_events import Choice
-from probes.journey_spec import JOURNEYS
-from probes.journey_tracer import JourneyTracer
-from probes.spec import Style
+from probes.hooks import modules
+from probes.hooks.spec import Style
+from probes.journeys.events import Choice
+from probes.journeys.spec import JOURNEYS
+from probes.journeys.tracer import JourneyTracer
 from tests.kernel import probe_support as support
 
 pytestmark = pytest.mark.kernel

@@ -10,7 +10,7 @@ import pytest
 from l2tp.kernel.ppp import Unit
 from l2tp.kernel.pppox import PppoxTunnel
 from l2tp.kernel.udp import open_udp_socket
-from l2tp.parameters import Address
+from l2tp.protocol.parameters import Address
 from tests.kernel import conftest
 from tests.kernel.kernel_log import KernelLog
 from tests.kernel.leftovers import Holdings, Watch

@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 
-from l2tp.codec import encode_message
-from l2tp.header import encode_control
-from l2tp.messages import HELLO
+from l2tp.protocol.codec import encode_message
+from l2tp.protocol.header import encode_control
+from l2tp.protocol.messages import HELLO
 from lab.timeline import Timeline
-from probes import modules
-from probes.moment_tracer import MomentTracer
+from probes.hooks import modules
+from probes.moments.tracer import MomentTracer
 from tests.kernel import probe_support as support
 
 pytestmark = pytest.mark.kernel

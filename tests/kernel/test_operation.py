@@ -12,12 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from l2tp.codec import encode_message
-from l2tp.control import ControlError
-from l2tp.header import encode_control
+from l2tp.daemon.control import ControlError
+from l2tp.daemon.remains import MARK
 from l2tp.kernel.shared_ports import finds_sessions_by_ids
-from l2tp.messages import HELLO, OUR_VERSION, SCCRQ
-from l2tp.remains import MARK
+from l2tp.protocol.codec import encode_message
+from l2tp.protocol.header import encode_control
+from l2tp.protocol.messages import HELLO, OUR_VERSION, SCCRQ
 from tests.kernel.daemon_support import NOTHING, Network, ready_sessions, until
 
 pytestmark = pytest.mark.kernel

@@ -11,7 +11,7 @@ from ipaddress import ip_address, ip_network
 
 import pytest
 
-from l2tp.constants import CallResult
+from l2tp.protocol.constants import CallResult
 from tests.kernel.daemon_support import Network, until
 
 pytestmark = pytest.mark.kernel

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from l2tp.errors import KernelError
 from l2tp.kernel.pppox import PppoxDataPlane, PppoxTunnel, SessionOptions
 from l2tp.kernel.uapi import SocketOption
 from l2tp.kernel.udp import open_udp_socket, read_network_errors
-from l2tp.parameters import Address
+from l2tp.protocol.errors import KernelError
+from l2tp.protocol.parameters import Address
 from tests.kernel.daemon_support import until
 from tests.kernel.pppox_support import (
     Wire,
@@ -243,7 +243,7 @@ def test_a_connected_socket_wins_over_the_listener_for_its_peer_alone():
 
 
 def test_a_stranger_can_slip_in_between_bind_and_connect():
-    """Why whoever reads a tunnel's socket looks at the source (l2tp.sockets)."""
+    """Why whoever reads a tunnel's socket looks at the source (l2tp.daemon.sockets)."""
 
     def test():
         open_udp_socket(HERE)

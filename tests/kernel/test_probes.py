@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from probes import modules
 from probes.errors import CannotRunHereError
-from probes.spec import FIGURES, Program, Style
-from probes.tracer import Tracer
+from probes.figures.tracer import Tracer
+from probes.hooks import modules
+from probes.hooks.spec import FIGURES, Program, Style
 from tests.kernel import probe_support as support
 
 pytestmark = pytest.mark.kernel

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from probes import modules
-from probes.tracer import Tracer
-from probes.verdicts import RECEIVED, Verdict
+from probes.figures.tracer import Tracer
+from probes.figures.verdicts import RECEIVED, Verdict
+from probes.hooks import modules
 from tests.kernel import probe_support as support
 from tests.kernel.driver_states import held_socket, make_session_without_socket
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from probes import modules
-from probes.spec import FIGURES, Style
-from probes.tracer import Tracer
+from probes.figures.tracer import Tracer
+from probes.hooks import modules
+from probes.hooks.spec import FIGURES, Style
 from tests.kernel import probe_support as support
 from tests.kernel.daemon_support import until
 from tests.kernel.test_probes_verdicts import ROWS

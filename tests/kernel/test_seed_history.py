@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from l2tp.kernel.ppp import Channel
-from probes import modules
-from probes.btf import Btf
+from probes.hooks import modules
+from probes.hooks.btf import Btf
 from tests.kernel.pppox_support import Wire, in_private_netns, lcp_echo
 from tests.kernel.probe_support import data_message
 

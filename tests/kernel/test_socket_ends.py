@@ -9,8 +9,8 @@ from itertools import permutations
 
 import pytest
 
-from l2tp.errors import KernelError
 from l2tp.kernel.ppp import Channel
+from l2tp.protocol.errors import KernelError
 from tests.kernel.daemon_support import until
 from tests.kernel.pppox_support import (
     Wire,

@@ -12,12 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from l2tp.errors import KernelError
 from l2tp.kernel import libc
 from l2tp.kernel.errors import refusal
 from l2tp.kernel.ppp import Channel
 from l2tp.kernel.pppox import PppoxSession, SessionOptions
-from l2tp.parameters import Address
+from l2tp.protocol.errors import KernelError
+from l2tp.protocol.parameters import Address
 from tests.kernel.pppox_support import Wire, in_private_netns, lcp_echo, shown
 from tests.kernel.probe_support import data_message
 from tests.kernel.raw_sockets import (

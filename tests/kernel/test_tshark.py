@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import pytest
 
-from l2tp.codec import encode_message
-from l2tp.header import encode_control, encode_data
+from l2tp.protocol.codec import encode_message
+from l2tp.protocol.header import encode_control, encode_data
 from tests.support.dissection import LAC, LNS, dissect, write_capture
 from tests.support.sample_messages import full_messages, hidden_bodies
 

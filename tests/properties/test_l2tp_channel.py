@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from l2tp.channel import Channel, ChannelTimers
+from l2tp.protocol.channel import Channel, ChannelTimers
 
 
 def drive(

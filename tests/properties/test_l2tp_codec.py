@@ -7,17 +7,17 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from l2tp import values
-from l2tp.access_line import AccessLine
-from l2tp.avp import AVP_TABLE, RULES, RawAvp, encode_avp, split_avps
-from l2tp.codec import decode_message, encode_message
-from l2tp.constants import AvpType, MessageType
-from l2tp.errors import HeaderError, MessageError, RemoteProtocolError, ResultCode
-from l2tp.extensions import ADSL_FORUM
-from l2tp.header import ControlHeader, DataHeader, decode_header, encode_control
-from l2tp.hiding import hide, reveal
-from l2tp.messages import MESSAGE_CLASSES, ControlMessage
-from l2tp.values import (
+from l2tp.protocol import values
+from l2tp.protocol.access_line import AccessLine
+from l2tp.protocol.avp import AVP_TABLE, RULES, RawAvp, encode_avp, split_avps
+from l2tp.protocol.codec import decode_message, encode_message
+from l2tp.protocol.constants import AvpType, MessageType
+from l2tp.protocol.errors import HeaderError, MessageError, RemoteProtocolError, ResultCode
+from l2tp.protocol.extensions import ADSL_FORUM
+from l2tp.protocol.header import ControlHeader, DataHeader, decode_header, encode_control
+from l2tp.protocol.hiding import hide, reveal
+from l2tp.protocol.messages import MESSAGE_CLASSES, ControlMessage
+from l2tp.protocol.values import (
     AccessLoopEncapsulation,
     Accm,
     CallErrors,

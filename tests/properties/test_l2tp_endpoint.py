@@ -5,10 +5,10 @@ from random import Random
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from l2tp.call_transitions import SessionState
-from l2tp.constants import MessageType
-from l2tp.endpoint import CallParameters
-from l2tp.events import (
+from l2tp.protocol.call_transitions import SessionState
+from l2tp.protocol.constants import MessageType
+from l2tp.protocol.endpoint import CallParameters
+from l2tp.protocol.events import (
     CallRequested,
     Event,
     MessageReceived,
@@ -19,8 +19,8 @@ from l2tp.events import (
     TunnelEstablished,
     TunnelReleased,
 )
-from l2tp.header import encode_control
-from l2tp.values import Accm, CallErrors
+from l2tp.protocol.header import encode_control
+from l2tp.protocol.values import Accm, CallErrors
 from tests.properties.test_l2tp_codec import bodies, messages
 from tests.support.memory_network import (
     LAC,

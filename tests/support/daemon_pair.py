@@ -4,14 +4,14 @@ import asyncio
 import errno
 import os
 
-from l2tp.config import load_config
-from l2tp.daemon import Daemon
+from l2tp.config.load import load_config
+from l2tp.daemon.remains import Remains
+from l2tp.daemon.serve import make_role
+from l2tp.daemon.shell import Daemon
 from l2tp.dataplane import MemoryDataPlane
-from l2tp.errors import KernelError
 from l2tp.kernel.udp import open_udp_socket
 from l2tp.ppp.home import PppHome
-from l2tp.remains import Remains
-from l2tp.serve import make_role
+from l2tp.protocol.errors import KernelError
 
 DEADLINE_S = 60
 

@@ -12,8 +12,8 @@ from itertools import count
 from random import Random
 from typing import TypeVar
 
-from l2tp.endpoint import Address, Datagram, Endpoint, EndpointConfig
-from l2tp.events import Event
+from l2tp.protocol.endpoint import Address, Datagram, Endpoint, EndpointConfig
+from l2tp.protocol.events import Event
 
 T = TypeVar("T")
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from random import Random
 from typing import Any
 
-from l2tp import values
-from l2tp.avp import AVP_TABLE, AvpRule
-from l2tp.codec import encode_message
-from l2tp.constants import AvpType, MessageType
-from l2tp.errors import ResultCode
-from l2tp.hiding import Hider
-from l2tp.messages import GROUPS, MESSAGE_CLASSES, OUR_VERSION, ControlMessage
-from l2tp.values import (
+from l2tp.protocol import values
+from l2tp.protocol.avp import AVP_TABLE, AvpRule
+from l2tp.protocol.codec import encode_message
+from l2tp.protocol.constants import AvpType, MessageType
+from l2tp.protocol.errors import ResultCode
+from l2tp.protocol.hiding import Hider
+from l2tp.protocol.messages import GROUPS, MESSAGE_CLASSES, OUR_VERSION, ControlMessage
+from l2tp.protocol.values import (
     AccessLoopEncapsulation,
     Accm,
     CallErrors,

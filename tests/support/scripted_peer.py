@@ -5,11 +5,11 @@ from __future__ import annotations
 from random import Random
 from typing import TypeVar
 
-from l2tp.codec import decode_message, encode_message
-from l2tp.endpoint import Address, CallParameters, Endpoint, EndpointConfig
-from l2tp.events import CallRequested, Event
-from l2tp.header import ControlHeader, decode_header, encode_control
-from l2tp.messages import (
+from l2tp.protocol.codec import decode_message, encode_message
+from l2tp.protocol.endpoint import Address, CallParameters, Endpoint, EndpointConfig
+from l2tp.protocol.events import CallRequested, Event
+from l2tp.protocol.header import ControlHeader, decode_header, encode_control
+from l2tp.protocol.messages import (
     ICCN,
     ICRP,
     ICRQ,

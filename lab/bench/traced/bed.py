@@ -18,9 +18,9 @@ from l2tp.dataplane import SessionOptions
 from l2tp.kernel.ppp import Channel, Unit
 from l2tp.kernel.pppox import PppoxSession, PppoxTunnel
 from l2tp.kernel.udp import open_udp_socket
-from l2tp.parameters import Address
+from l2tp.protocol.parameters import Address
 from lab.network.namespaces import FOLDER, in_netns
-from probes import modules
+from probes.hooks import modules
 
 Result = TypeVar("Result")
 

@@ -16,7 +16,7 @@ from typing import Any
 from lab.errors import CannotRun
 from lab.interpreters import DEBIAN_PYTHON, environment
 from probes.client import TraceClient
-from probes.costs import CostMeter
+from probes.hooks.costs import CostMeter
 
 _PATIENCE_S = 120.0
 

@@ -2,11 +2,11 @@ import dataclasses
 
 import pytest
 
-from l2tp.access_line import AccessLine
-from l2tp.avp import AVP_TABLE, RULES, RawAvp, encode_avp, find_rule, split_avps
-from l2tp.constants import AvpType, MessageType
-from l2tp.errors import LocalProtocolError
-from l2tp.messages import MESSAGE_CLASSES, ControlMessage
+from l2tp.protocol.access_line import AccessLine
+from l2tp.protocol.avp import AVP_TABLE, RULES, RawAvp, encode_avp, find_rule, split_avps
+from l2tp.protocol.constants import AvpType, MessageType
+from l2tp.protocol.errors import LocalProtocolError
+from l2tp.protocol.messages import MESSAGE_CLASSES, ControlMessage
 
 # RFC 2661 §6, read by a person: which AVPs (attribute numbers) each message must and may carry.
 SECTION_6 = {

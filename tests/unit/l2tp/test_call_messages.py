@@ -2,11 +2,18 @@
 
 import pytest
 
-from l2tp.call_messages import absorb, build, call_from_request, check_call, make_icrq, make_ocrq
-from l2tp.constants import ProxyAuthenType
-from l2tp.errors import LocalProtocolError
-from l2tp.messages import HELLO, ICCN, OCRP
-from l2tp.parameters import CallParameters
+from l2tp.protocol.call_messages import (
+    absorb,
+    build,
+    call_from_request,
+    check_call,
+    make_icrq,
+    make_ocrq,
+)
+from l2tp.protocol.constants import ProxyAuthenType
+from l2tp.protocol.errors import LocalProtocolError
+from l2tp.protocol.messages import HELLO, ICCN, OCRP
+from l2tp.protocol.parameters import CallParameters
 
 PROXY = {
     "proxy_authen_name": b"alice",

@@ -1,6 +1,6 @@
 import pytest
 
-from l2tp.channel import Channel, ChannelTimers, Verdict
+from l2tp.protocol.channel import Channel, ChannelTimers, Verdict
 
 TIMERS = ChannelTimers(
     retransmission_initial_s=1.0,

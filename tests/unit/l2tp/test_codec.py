@@ -1,11 +1,11 @@
 import pytest
 
-from l2tp.avp import RawAvp, encode_avp
-from l2tp.codec import decode_message, encode_message, peek_message_type
-from l2tp.constants import AvpType, ErrorCode, MessageType
-from l2tp.errors import LocalProtocolError, MessageError, ResultCode
-from l2tp.hiding import hide
-from l2tp.messages import (
+from l2tp.protocol.avp import RawAvp, encode_avp
+from l2tp.protocol.codec import decode_message, encode_message, peek_message_type
+from l2tp.protocol.constants import AvpType, ErrorCode, MessageType
+from l2tp.protocol.errors import LocalProtocolError, MessageError, ResultCode
+from l2tp.protocol.hiding import hide
+from l2tp.protocol.messages import (
     CDN,
     HELLO,
     ICCN,
@@ -17,7 +17,7 @@ from l2tp.messages import (
     StopCCN,
     UnknownMessage,
 )
-from l2tp.values import Accm, CallErrors, ProtocolVersion, Q931Cause
+from l2tp.protocol.values import Accm, CallErrors, ProtocolVersion, Q931Cause
 
 # Octets written by hand from the figures of RFC 2661 §4.4, with what they say.
 VECTORS = [

@@ -3,8 +3,8 @@ import errno
 import pytest
 
 from l2tp.dataplane import DataPlane, MemoryDataPlane, SessionOptions
-from l2tp.errors import KernelError
-from l2tp.parameters import Address
+from l2tp.protocol.errors import KernelError
+from l2tp.protocol.parameters import Address
 
 PEER = Address("192.0.2.1", 1701)
 OPTIONS = SessionOptions()

@@ -1,4 +1,4 @@
-from l2tp.deadlines import Deadlines
+from l2tp.protocol.deadlines import Deadlines
 
 
 def test_the_soonest_comes_first_and_once() -> None:

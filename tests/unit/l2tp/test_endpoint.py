@@ -4,10 +4,10 @@ from random import Random
 
 import pytest
 
-from l2tp.calls import choose_id
-from l2tp.codec import encode_message
-from l2tp.constants import StopResult
-from l2tp.endpoint import (
+from l2tp.protocol.calls import choose_id
+from l2tp.protocol.codec import encode_message
+from l2tp.protocol.constants import StopResult
+from l2tp.protocol.endpoint import (
     Address,
     CallParameters,
     Datagram,
@@ -15,8 +15,8 @@ from l2tp.endpoint import (
     EndpointConfig,
     ResultCode,
 )
-from l2tp.errors import LocalProtocolError
-from l2tp.events import (
+from l2tp.protocol.errors import LocalProtocolError
+from l2tp.protocol.events import (
     CallRequested,
     DatagramDropped,
     DropReason,
@@ -29,8 +29,8 @@ from l2tp.events import (
     TunnelEstablished,
     TunnelReleased,
 )
-from l2tp.header import encode_control, encode_data
-from l2tp.messages import SCCRQ
+from l2tp.protocol.header import encode_control, encode_data
+from l2tp.protocol.messages import SCCRQ
 from tests.support.memory_network import (
     LAC,
     LNS,

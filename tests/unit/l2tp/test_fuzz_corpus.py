@@ -41,6 +41,6 @@ def test_an_endpoint_that_raises_is_a_finding(monkeypatch):
     def stumble(*_: object) -> None:
         raise IndexError
 
-    monkeypatch.setattr("l2tp.arrivals._process", stumble)
+    monkeypatch.setattr("l2tp.protocol.arrivals._process", stumble)
     with pytest.raises(IndexError):
         TARGETS["endpoint"](bytes([2]) + Path(INPUTS[-1]).read_bytes()[1:] + b"\0\1\0")

@@ -1,7 +1,7 @@
 import pytest
 
-from l2tp.errors import HeaderError
-from l2tp.header import (
+from l2tp.protocol.errors import HeaderError
+from l2tp.protocol.header import (
     ControlHeader,
     DataHeader,
     decode_header,

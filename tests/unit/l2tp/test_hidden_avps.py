@@ -5,13 +5,13 @@ from random import Random
 
 import pytest
 
-from l2tp.avp import AVP_TABLE, split_avps
-from l2tp.codec import decode_message
-from l2tp.constants import AvpType
-from l2tp.endpoint import CallParameters, Endpoint
-from l2tp.errors import LocalProtocolError
-from l2tp.events import CallRequested, SessionEstablished, TunnelClosed, TunnelEstablished
-from l2tp.header import CONTROL_HEADER_SIZE
+from l2tp.protocol.avp import AVP_TABLE, split_avps
+from l2tp.protocol.codec import decode_message
+from l2tp.protocol.constants import AvpType
+from l2tp.protocol.endpoint import CallParameters, Endpoint
+from l2tp.protocol.errors import LocalProtocolError
+from l2tp.protocol.events import CallRequested, SessionEstablished, TunnelClosed, TunnelEstablished
+from l2tp.protocol.header import CONTROL_HEADER_SIZE
 from tests.support.memory_network import LAC, LNS, MemoryNetwork, Node, lac_config, lns_config
 
 SECRET = b"tunnel secret"

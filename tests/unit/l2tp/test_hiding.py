@@ -3,9 +3,9 @@ from random import Random
 
 import pytest
 
-from l2tp.constants import MessageType
-from l2tp.errors import RemoteProtocolError
-from l2tp.hiding import Authentication, challenge_response, hide, is_response_right, reveal
+from l2tp.protocol.constants import MessageType
+from l2tp.protocol.errors import RemoteProtocolError
+from l2tp.protocol.hiding import Authentication, challenge_response, hide, is_response_right, reveal
 
 SECRET = b"tunnel secret"
 VECTOR = bytes(range(16))

@@ -4,9 +4,9 @@ from random import Random
 
 import pytest
 
-from l2tp.endpoint import CallParameters, Endpoint
-from l2tp.events import MessageSent, TunnelClosed
-from l2tp.header import encode_control
+from l2tp.protocol.endpoint import CallParameters, Endpoint
+from l2tp.protocol.events import MessageSent, TunnelClosed
+from l2tp.protocol.header import encode_control
 from tests.support.memory_network import LAC, LNS, MemoryNetwork, Node, lac_config, lns_config
 from tests.support.scripted_peer import ScriptedPeer
 

@@ -4,9 +4,9 @@ from random import Random
 
 import pytest
 
-from l2tp.codec import encode_message
-from l2tp.endpoint import Address, Endpoint
-from l2tp.events import (
+from l2tp.protocol.codec import encode_message
+from l2tp.protocol.endpoint import Address, Endpoint
+from l2tp.protocol.events import (
     CallRequested,
     DatagramDropped,
     DropReason,
@@ -16,10 +16,10 @@ from l2tp.events import (
     TunnelClosed,
     TunnelEstablished,
 )
-from l2tp.header import encode_control
-from l2tp.limits import Census, Limits, Throttle, network_of
-from l2tp.messages import HELLO
-from l2tp.parameters import CallParameters
+from l2tp.protocol.header import encode_control
+from l2tp.protocol.limits import Census, Limits, Throttle, network_of
+from l2tp.protocol.messages import HELLO
+from l2tp.protocol.parameters import CallParameters
 from tests.support.memory_network import LAC, LNS, MemoryNetwork, lac_config, lns_config
 from tests.support.scripted_peer import PEER, ScriptedPeer, icrq, sccrq
 

@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from l2tp.access_line import AccessLine
-from l2tp.endpoint import CallParameters
-from l2tp.errors import HANG_UP, LocalProtocolError
-from l2tp.events import (
+from l2tp.protocol.access_line import AccessLine
+from l2tp.protocol.endpoint import CallParameters
+from l2tp.protocol.errors import HANG_UP, LocalProtocolError
+from l2tp.protocol.events import (
     CallErrorsReported,
     CallRequested,
     ConnectSpeedChanged,
@@ -16,8 +16,8 @@ from l2tp.events import (
     SessionClosed,
     SessionEstablished,
 )
-from l2tp.extensions import DisconnectCode, DisconnectDirection
-from l2tp.values import AccessLoopEncapsulation, Accm, CallErrors, DisconnectCause
+from l2tp.protocol.extensions import DisconnectCode, DisconnectDirection
+from l2tp.protocol.values import AccessLoopEncapsulation, Accm, CallErrors, DisconnectCause
 from tests.support.memory_network import LAC, LNS, MemoryNetwork, Node, lac_config, lns_config
 
 ERRORS = CallErrors(1, 2, 3, 4, 5, 6)

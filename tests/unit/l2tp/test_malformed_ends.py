@@ -2,8 +2,8 @@
 
 import pytest
 
-from l2tp.events import DatagramDropped, DropReason, SessionClosed, TunnelClosed
-from l2tp.messages import CDN, StopCCN
+from l2tp.protocol.events import DatagramDropped, DropReason, SessionClosed, TunnelClosed
+from l2tp.protocol.messages import CDN, StopCCN
 from tests.support.memory_network import lns_config
 from tests.support.scripted_peer import PEER_SESSION_ID, ScriptedPeer
 

@@ -2,10 +2,10 @@
 
 import pytest
 
-from l2tp.constants import Bearer, CallResult, ErrorCode, Framing
-from l2tp.endpoint import CallParameters
-from l2tp.errors import LocalProtocolError, ResultCode
-from l2tp.events import (
+from l2tp.protocol.constants import Bearer, CallResult, ErrorCode, Framing
+from l2tp.protocol.endpoint import CallParameters
+from l2tp.protocol.errors import LocalProtocolError, ResultCode
+from l2tp.protocol.events import (
     CallAnswered,
     CallRequested,
     MessageSent,
@@ -13,8 +13,8 @@ from l2tp.events import (
     SessionEstablished,
     TunnelEstablished,
 )
-from l2tp.messages import CDN
-from l2tp.values import Q931Cause
+from l2tp.protocol.messages import CDN
+from l2tp.protocol.values import Q931Cause
 from tests.support.memory_network import LAC, LNS, MemoryNetwork, Node, lac_config, lns_config
 from tests.support.scripted_peer import ScriptedPeer, ocrq
 

@@ -2,8 +2,8 @@ import errno
 
 import pytest
 
-from l2tp.constants import CallResult, ErrorCode, StopResult
-from l2tp.errors import KernelError, LocalProtocolError, RemoteProtocolError, ResultCode
+from l2tp.protocol.constants import CallResult, ErrorCode, StopResult
+from l2tp.protocol.errors import KernelError, LocalProtocolError, RemoteProtocolError, ResultCode
 
 
 @pytest.mark.parametrize(

@@ -1,15 +1,15 @@
-"""Each deviation that l2tp/quirks.py lists, taken."""
+"""Each deviation that l2tp/protocol/quirks.py lists, taken."""
 
 from collections.abc import Callable
 
 import pytest
 
-from l2tp import quirks
-from l2tp.codec import decode_message, encode_message
-from l2tp.constants import StopResult
-from l2tp.endpoint import CallParameters
-from l2tp.errors import ResultCode
-from l2tp.events import (
+from l2tp.protocol import quirks
+from l2tp.protocol.codec import decode_message, encode_message
+from l2tp.protocol.constants import StopResult
+from l2tp.protocol.endpoint import CallParameters
+from l2tp.protocol.errors import ResultCode
+from l2tp.protocol.events import (
     LinkInfoReceived,
     PeerAddressChanged,
     SessionEstablished,
@@ -17,10 +17,10 @@ from l2tp.events import (
     TunnelEstablished,
     TunnelRequested,
 )
-from l2tp.header import encode_control
-from l2tp.messages import ICCN, SCCCN, SLI, StopCCN
-from l2tp.quirks import QUIRKS, Quirk
-from l2tp.values import Accm, ProtocolVersion
+from l2tp.protocol.header import encode_control
+from l2tp.protocol.messages import ICCN, SCCCN, SLI, StopCCN
+from l2tp.protocol.quirks import QUIRKS, Quirk
+from l2tp.protocol.values import Accm, ProtocolVersion
 from tests.support.memory_network import lac_config, lns_config
 from tests.support.scripted_peer import PEER, PEER_TUNNEL_ID, ScriptedPeer, icrq, sccrp, sccrq
 

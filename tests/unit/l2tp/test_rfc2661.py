@@ -6,14 +6,14 @@ import socket
 
 import pytest
 
-from l2tp.avp import AVP_TABLE, split_avps
-from l2tp.codec import encode_message
-from l2tp.constants import AvpType, Bearer, MessageType
-from l2tp.endpoint import Address, CallParameters
-from l2tp.events import CallRequested, MessageSent, SessionEstablished
-from l2tp.header import ControlHeader, decode_header
 from l2tp.kernel.udp import open_udp_socket
-from l2tp.parameters import EndpointConfig
+from l2tp.protocol.avp import AVP_TABLE, split_avps
+from l2tp.protocol.codec import encode_message
+from l2tp.protocol.constants import AvpType, Bearer, MessageType
+from l2tp.protocol.endpoint import Address, CallParameters
+from l2tp.protocol.events import CallRequested, MessageSent, SessionEstablished
+from l2tp.protocol.header import ControlHeader, decode_header
+from l2tp.protocol.parameters import EndpointConfig
 from tests.support.memory_network import LAC, LNS, MemoryNetwork, lac_config, lns_config
 from tests.support.sample_messages import full_messages, hidden_bodies
 

@@ -2,10 +2,10 @@
 
 import pytest
 
-from l2tp.constants import CallResult
-from l2tp.endpoint import CallParameters
-from l2tp.errors import LocalProtocolError, ResultCode
-from l2tp.events import (
+from l2tp.protocol.constants import CallResult
+from l2tp.protocol.endpoint import CallParameters
+from l2tp.protocol.errors import LocalProtocolError, ResultCode
+from l2tp.protocol.events import (
     CallAnswered,
     CallRequested,
     DatagramDropped,
@@ -14,8 +14,19 @@ from l2tp.events import (
     SessionEstablished,
     TunnelClosed,
 )
-from l2tp.messages import CDN, HELLO, ICCN, ICRP, ICRQ, OCCN, OCRP, SLI, WEN, ControlMessage
-from l2tp.values import Accm, CallErrors
+from l2tp.protocol.messages import (
+    CDN,
+    HELLO,
+    ICCN,
+    ICRP,
+    ICRQ,
+    OCCN,
+    OCRP,
+    SLI,
+    WEN,
+    ControlMessage,
+)
+from l2tp.protocol.values import Accm, CallErrors
 from tests.support.memory_network import lac_config, lns_config
 from tests.support.scripted_peer import PEER_SESSION_ID, ScriptedPeer, iccn, icrq, ocrq
 

@@ -8,18 +8,18 @@ from random import Random
 
 import pytest
 
-from l2tp.call_messages import make_connected
-from l2tp.call_transitions import (
+from l2tp.protocol.call_messages import make_connected
+from l2tp.protocol.call_transitions import (
     SESSION_TABLES,
     SessionAction,
     SessionInput,
     SessionRole,
     SessionState,
 )
-from l2tp.causes import Closure
-from l2tp.constants import CallResult, MessageType, StopResult
-from l2tp.errors import LocalProtocolError, ResultCode
-from l2tp.events import (
+from l2tp.protocol.causes import Closure
+from l2tp.protocol.constants import CallResult, MessageType, StopResult
+from l2tp.protocol.errors import LocalProtocolError, ResultCode
+from l2tp.protocol.events import (
     CallAnswered,
     CallErrorsReported,
     CallRequested,
@@ -33,12 +33,12 @@ from l2tp.events import (
     TunnelReleased,
     TunnelRequested,
 )
-from l2tp.messages import ICCN, ICRP, OCCN, OCRP, SLI, WEN, ControlMessage
-from l2tp.parameters import CallParameters
-from l2tp.session import Session
-from l2tp.transitions import TUNNEL_TABLE, TunnelAction, TunnelInput, TunnelState
-from l2tp.tunnel import Tunnel
-from l2tp.values import Accm, CallErrors
+from l2tp.protocol.messages import ICCN, ICRP, OCCN, OCRP, SLI, WEN, ControlMessage
+from l2tp.protocol.parameters import CallParameters
+from l2tp.protocol.session import Session
+from l2tp.protocol.transitions import TUNNEL_TABLE, TunnelAction, TunnelInput, TunnelState
+from l2tp.protocol.tunnel import Tunnel
+from l2tp.protocol.values import Accm, CallErrors
 from tests.support.memory_network import lns_config
 from tests.support.scripted_peer import PEER, sccrp, sccrq
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from l2tp.call_transitions import SESSION_TABLES
-from l2tp.statedoc import document
-from l2tp.transitions import TUNNEL_TABLE
+from l2tp.protocol.call_transitions import SESSION_TABLES
+from l2tp.protocol.statedoc import document
+from l2tp.protocol.transitions import TUNNEL_TABLE
 
 PAGE = Path(__file__).parents[3] / "docs" / "states.md"
 TABLES = [TUNNEL_TABLE, *SESSION_TABLES.values()]
@@ -36,7 +36,10 @@ def in_picture(state: str) -> str:
 
 def test_the_command_says_how_it_is_used() -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "l2tp.statedoc"], capture_output=True, text=True, check=False
+        [sys.executable, "-m", "l2tp.protocol.statedoc"],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 2
     assert "usage" in done.stderr

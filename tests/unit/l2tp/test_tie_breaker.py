@@ -4,8 +4,8 @@ from random import Random
 
 import pytest
 
-from l2tp.endpoint import CallParameters
-from l2tp.events import (
+from l2tp.protocol.endpoint import CallParameters
+from l2tp.protocol.events import (
     DatagramDropped,
     DropReason,
     SessionClosed,
@@ -13,8 +13,8 @@ from l2tp.events import (
     TunnelEstablished,
     TunnelReleased,
 )
-from l2tp.greeting import Tie, settle_tie
-from l2tp.messages import SCCCN
+from l2tp.protocol.greeting import Tie, settle_tie
+from l2tp.protocol.messages import SCCCN
 from tests.support.memory_network import (
     LAC,
     LNS,

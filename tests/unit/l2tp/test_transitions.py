@@ -1,17 +1,17 @@
 import pytest
 
-from l2tp.call_transitions import (
+from l2tp.protocol.call_transitions import (
     SESSION_TABLES,
     SessionAction,
     SessionInput,
     SessionRole,
     SessionState,
 )
-from l2tp.errors import LocalProtocolError
-from l2tp.session import _ACTIONS as SESSION_ACTIONS
-from l2tp.statetable import Row, Table
-from l2tp.transitions import TUNNEL_TABLE, TunnelAction, TunnelInput, TunnelState
-from l2tp.tunnel_actions import ACTIONS as TUNNEL_ACTIONS
+from l2tp.protocol.errors import LocalProtocolError
+from l2tp.protocol.session import _ACTIONS as SESSION_ACTIONS
+from l2tp.protocol.statetable import Row, Table
+from l2tp.protocol.transitions import TUNNEL_TABLE, TunnelAction, TunnelInput, TunnelState
+from l2tp.protocol.tunnel_actions import ACTIONS as TUNNEL_ACTIONS
 
 TUNNEL_RECEIVED = [event for event in TunnelInput if event.startswith("receive")]
 SESSION_RECEIVED = [event for event in SessionInput if event.startswith("receive")]

@@ -2,9 +2,9 @@
 
 import pytest
 
-from l2tp.constants import StopResult
-from l2tp.errors import ResultCode
-from l2tp.events import (
+from l2tp.protocol.constants import StopResult
+from l2tp.protocol.errors import ResultCode
+from l2tp.protocol.events import (
     DropReason,
     PeerAddressChanged,
     TunnelClosed,
@@ -12,8 +12,8 @@ from l2tp.events import (
     TunnelReleased,
     TunnelRequested,
 )
-from l2tp.header import CONTROL_HEADER_SIZE
-from l2tp.messages import (
+from l2tp.protocol.header import CONTROL_HEADER_SIZE
+from l2tp.protocol.messages import (
     CDN,
     HELLO,
     ICRP,
@@ -27,7 +27,7 @@ from l2tp.messages import (
     StopCCN,
     UnknownMessage,
 )
-from l2tp.values import Accm, CallErrors, ProtocolVersion
+from l2tp.protocol.values import Accm, CallErrors, ProtocolVersion
 from tests.support.memory_network import lac_config, lns_config
 from tests.support.scripted_peer import (
     PEER,

@@ -1,8 +1,8 @@
 import pytest
 
-from l2tp import values
-from l2tp.errors import RemoteProtocolError, ResultCode
-from l2tp.values import Accm, CallErrors, Format, ProtocolVersion, Q931Cause
+from l2tp.protocol import values
+from l2tp.protocol.errors import RemoteProtocolError, ResultCode
+from l2tp.protocol.values import Accm, CallErrors, Format, ProtocolVersion, Q931Cause
 
 ROUND_TRIPS = [
     (values.UINT16, 0xABCD, "abcd"),

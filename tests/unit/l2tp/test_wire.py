@@ -1,8 +1,8 @@
 import pytest
 
-from l2tp.constants import ErrorCode
-from l2tp.errors import RemoteProtocolError
-from l2tp.wire import Reader, Writer
+from l2tp.protocol.constants import ErrorCode
+from l2tp.protocol.errors import RemoteProtocolError
+from l2tp.protocol.wire import Reader, Writer
 
 
 def test_reads_what_was_written() -> None:

@@ -6,10 +6,10 @@ the tunnel (RFC 2661 §7.1); every cause names the section.
 
 import pytest
 
-from l2tp.constants import CallResult, ErrorCode, StopResult
-from l2tp.events import DatagramDropped, DropReason, SessionClosed, TunnelClosed
-from l2tp.header import encode_control
-from l2tp.messages import CDN, StopCCN
+from l2tp.protocol.constants import CallResult, ErrorCode, StopResult
+from l2tp.protocol.events import DatagramDropped, DropReason, SessionClosed, TunnelClosed
+from l2tp.protocol.header import encode_control
+from l2tp.protocol.messages import CDN, StopCCN
 from tests.support.memory_network import lns_config
 from tests.support.scripted_peer import ScriptedPeer
 

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from l2tp.avp import split_avps
-from l2tp.codec import decode_message, encode_message
-from l2tp.constants import AvpType
-from l2tp.errors import ResultCode
-from l2tp.header import CONTROL_HEADER_SIZE, ControlHeader, decode_header, encode_control
-from l2tp.messages import CDN, ICCN, OCRQ, SCCRP, SCCRQ, ControlMessage, StopCCN
+from l2tp.protocol.avp import split_avps
+from l2tp.protocol.codec import decode_message, encode_message
+from l2tp.protocol.constants import AvpType
+from l2tp.protocol.errors import ResultCode
+from l2tp.protocol.header import CONTROL_HEADER_SIZE, ControlHeader, decode_header, encode_control
+from l2tp.protocol.messages import CDN, ICCN, OCRQ, SCCRP, SCCRQ, ControlMessage, StopCCN
 
 PATH = Path(__file__).parents[2] / "vectors" / "xl2tpd.json"
 TAKEN = json.loads(PATH.read_text(encoding="utf-8"))

@@ -8,8 +8,8 @@ import threading
 
 import pytest
 
-from l2tp.control import ControlClient, ControlError
-from l2tp.control_server import ControlServer, RequestError
+from l2tp.daemon.control import ControlClient, ControlError
+from l2tp.daemon.control_server import ControlServer, RequestError
 from l2tp.log import EventLog
 
 

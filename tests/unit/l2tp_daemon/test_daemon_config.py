@@ -2,11 +2,11 @@
 
 import pytest
 
-from l2tp.config import load_config
-from l2tp.constants import AvpType
-from l2tp.limits import Limits
-from l2tp.parameters import Address
-from l2tp.toml_table import ConfigurationError
+from l2tp.config.load import load_config
+from l2tp.config.toml_table import ConfigurationError
+from l2tp.protocol.constants import AvpType
+from l2tp.protocol.limits import Limits
+from l2tp.protocol.parameters import Address
 
 SECRETS = """\
 [tunnels]

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 import pytest
 
-from l2tp.events import MessageSent, SessionClosed
 from l2tp.log import EventLog, plain
-from l2tp.parameters import Address, CallParameters
+from l2tp.protocol.events import MessageSent, SessionClosed
+from l2tp.protocol.parameters import Address, CallParameters
 
 
 @pytest.fixture

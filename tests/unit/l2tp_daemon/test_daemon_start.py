@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from l2tp import launch
 from l2tp.__main__ import main
+from l2tp.daemon import launch
 from l2tp.kernel.errors import refusal
 
 USAGE = "usage: python3 -m l2tp lac|lns --config FILE"

@@ -2,10 +2,10 @@
 
 import json
 
-from l2tp.drop_log import DropLog
-from l2tp.events import DatagramDropped, DropReason
+from l2tp.daemon.drop_log import DropLog
 from l2tp.log import EventLog
-from l2tp.parameters import Address
+from l2tp.protocol.events import DatagramDropped, DropReason
+from l2tp.protocol.parameters import Address
 
 
 def drop(reason):

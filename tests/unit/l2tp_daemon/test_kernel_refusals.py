@@ -4,8 +4,8 @@ import errno
 
 import pytest
 
-from l2tp.errors import KernelError
 from l2tp.kernel.errors import refusal
+from l2tp.protocol.errors import KernelError
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,8 @@ import os
 
 import pytest
 
-from l2tp.network_causes import explain
-from l2tp.parameters import Address
+from l2tp.daemon.network_causes import explain
+from l2tp.protocol.parameters import Address
 
 PEER = Address("192.0.2.2", 1701)
 

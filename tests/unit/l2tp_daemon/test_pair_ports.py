@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from l2tp.codec import encode_message
-from l2tp.control_server import RequestError
-from l2tp.header import encode_control
-from l2tp.messages import HELLO, OUR_VERSION, SCCRQ
+from l2tp.daemon.control_server import RequestError
+from l2tp.protocol.codec import encode_message
+from l2tp.protocol.header import encode_control
+from l2tp.protocol.messages import HELLO, OUR_VERSION, SCCRQ
 from tests.support.daemon_pair import add_tunnel, run
 
 

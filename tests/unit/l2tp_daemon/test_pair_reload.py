@@ -5,7 +5,7 @@ import signal
 
 import pytest
 
-from l2tp.toml_table import ConfigurationError
+from l2tp.config.toml_table import ConfigurationError
 from tests.support.daemon_pair import SECRETS, run
 
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from l2tp.control_server import RequestError
-from l2tp.errors import LocalProtocolError
+from l2tp.daemon.control_server import RequestError
+from l2tp.protocol.errors import LocalProtocolError
 from tests.support.daemon_pair import DEADLINE_S, run
 
 

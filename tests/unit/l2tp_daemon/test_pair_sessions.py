@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from l2tp.constants import ProxyAuthenType
-from l2tp.values import Accm, CallErrors
+from l2tp.protocol.constants import ProxyAuthenType
+from l2tp.protocol.values import Accm, CallErrors
 from tests.support.daemon_pair import run
 
 

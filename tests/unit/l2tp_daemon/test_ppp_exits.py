@@ -2,8 +2,8 @@ import signal
 
 import pytest
 
-from l2tp.constants import CallResult, ErrorCode
 from l2tp.ppp.exits import explain_exit
+from l2tp.protocol.constants import CallResult, ErrorCode
 
 
 @pytest.mark.parametrize(

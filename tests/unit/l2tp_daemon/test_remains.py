@@ -6,9 +6,9 @@ import subprocess
 
 import pytest
 
+from l2tp.daemon.remains import MARK, AlreadyRunning, Remains
 from l2tp.kernel.leftovers import KernelTunnel
-from l2tp.parameters import Address
-from l2tp.remains import MARK, AlreadyRunning, Remains
+from l2tp.protocol.parameters import Address
 
 ONE = KernelTunnel(1, 11, Address("192.0.2.1", 1701), Address("192.0.2.2", 1701))
 TWO = KernelTunnel(2, 12, Address("2001:db8::1", 40000), Address("2001:db8::2", 1701))
@@ -23,7 +23,7 @@ def removed(monkeypatch):
         asked.extend(tunnels)
         return tunnels[:1]
 
-    monkeypatch.setattr("l2tp.remains.remove_tunnels", remove)
+    monkeypatch.setattr("l2tp.daemon.remains.remove_tunnels", remove)
     return asked
 
 

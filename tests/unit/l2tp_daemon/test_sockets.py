@@ -5,9 +5,9 @@ import socket
 
 import pytest
 
+from l2tp.daemon.sockets import UdpSockets
 from l2tp.kernel.udp import open_udp_socket
-from l2tp.parameters import Address, Datagram
-from l2tp.sockets import UdpSockets
+from l2tp.protocol.parameters import Address, Datagram
 
 HOST = "127.0.0.1"
 DEADLINE_S = 30

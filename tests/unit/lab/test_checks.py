@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from l2tp.control import ControlError
+from l2tp.daemon.control import ControlError
 from lab.checks import CHECKS, run_scenario, select
 from lab.errors import CannotRun, LabError, MachineLost, UsageError
 from lab.results import Outcome

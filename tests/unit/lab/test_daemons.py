@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import lab
-from l2tp.config import DaemonConfig, load_config
+from l2tp.config.load import DaemonConfig, load_config
 from lab.network.plan import File, Folder
 from lab.running.daemons import daemon_files, daemon_nodes, daemon_processes, tracer_process
 from lab.running.toml_text import toml_text

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from lab.running.debugging import End, filter_lines, ids, matching, message_line
-from probes.debug_messages import Filter, message_of
-from probes.debug_spec import DEBUG, EVENTS, Category
+from probes.debugging.messages import Filter, message_of
+from probes.debugging.spec import DEBUG, EVENTS, Category
 
 STATUS = {
     "lac": {

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from lab.pictures.journey import draw_honesty, draw_journey, duration
-from probes.journey_events import Hop
+from probes.journeys.events import Hop
 
 
 def hop(name: str, since_ns: int, length: int, **more: Any) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import json
 from types import SimpleNamespace
 from typing import Any
 
-from l2tp.control import ControlError
+from l2tp.daemon.control import ControlError
 from lab.report import as_json, closing_words
 from lab.results import Observation, Result
 

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ValidationError
 
 from lab.results import records
 from lab.results.schemas import schemas, text
-from probes import snapshot
+from probes.figures import snapshot
 
 DOCS = Path(__file__).parents[3] / "docs" / "schemas"
 

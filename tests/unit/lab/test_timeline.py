@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from l2tp.codec import encode_message
-from l2tp.header import encode_control
-from l2tp.messages import HELLO, SCCRQ
-from l2tp.values import ProtocolVersion
+from l2tp.protocol.codec import encode_message
+from l2tp.protocol.header import encode_control
+from l2tp.protocol.messages import HELLO, SCCRQ
+from l2tp.protocol.values import ProtocolVersion
 from lab.timeline import Drawing, Timeline
 
 NODES = {101: "lac", 102: "lns", 103: "xl2tpd"}

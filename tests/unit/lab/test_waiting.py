@@ -12,7 +12,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from l2tp.control import ControlClient
+from l2tp.daemon.control import ControlClient
 from lab.errors import LabError
 from lab.running.changes import Changes
 from lab.waiting import wait_for

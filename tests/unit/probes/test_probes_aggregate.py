@@ -4,9 +4,9 @@ import struct
 
 import pytest
 
-from probes.aggregate import figure_rows, loss_counts, per_cpu, percentile
-from probes.events import FIGURE, FIGURE_KEY, LATENCY_SLOTS, Loss
-from probes.verdicts import Verdict
+from probes.figures.aggregate import figure_rows, loss_counts, per_cpu, percentile
+from probes.figures.events import FIGURE, FIGURE_KEY, LATENCY_SLOTS, Loss
+from probes.figures.verdicts import Verdict
 
 
 def value(

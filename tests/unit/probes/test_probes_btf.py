@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from probes.btf import Btf
 from probes.errors import CannotRunHereError
+from probes.hooks.btf import Btf
 
 INT, PTR, ARRAY, STRUCT, UNION, ENUM, FUNC_PROTO, VAR, ENUM64 = 1, 2, 3, 4, 5, 6, 13, 14, 19
 

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from probes import cache
-from probes.bytecode import Bytecode, MapSpec, unlink
-from probes.spec import FIGURES, Style
+from probes.hooks import cache
+from probes.hooks.bytecode import Bytecode, MapSpec, unlink
+from probes.hooks.spec import FIGURES, Style
 
 LD_IMM64 = 0x18
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from probes.choosing import Choice
+from probes.figures.choosing import Choice
 from tests.unit.probes.test_probes_table import ROW
 
 NAMES = {4026532000: "lab-lns"}

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from probes.client import TraceClient
-from probes.debugger import Debugger
+from probes.debugging.debugger import Debugger
 from probes.errors import ProbeError
 from tests.unit.probes.test_probes_server import Exchange
 

@@ -4,7 +4,7 @@ import struct
 
 import pytest
 
-from probes.driver import attributes, statistics
+from probes.figures.driver import attributes, statistics
 
 
 def attribute(kind: int, value: bytes) -> bytes:

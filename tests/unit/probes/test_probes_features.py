@@ -9,12 +9,13 @@ from pathlib import Path
 import pytest
 
 from probes import __main__ as command_line
-from probes import features, modules
+from probes import features
 from probes.beat import Beat
 from probes.errors import CannotRunHereError
 from probes.features import L2TP_TRACEPOINTS, Feature, Places
-from probes.loader import Bcc
-from probes.procfs import possible_cpus, program_runs
+from probes.hooks import modules
+from probes.hooks.loader import Bcc
+from probes.hooks.procfs import possible_cpus, program_runs
 
 
 def write(path: Path, text: str = "") -> None:

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from probes.journey import Journey, Journeys, as_json
-from probes.journey_events import CHOICE, EVENT, Cause, Choice, Event, Hop, event_of
+from probes.journeys.events import CHOICE, EVENT, Cause, Choice, Event, Hop, event_of
+from probes.journeys.journey import Journey, Journeys, as_json
 
 PING = bytes.fromhex("450000540000000040010000") + bytes([10, 64, 0, 1, 10, 64, 0, 2])
 LCP = b"\xff\x03\xc0\x21\x09\x01\x00\x04"
@@ -146,7 +146,7 @@ def test_nothing_is_given_up_before_its_time() -> None:
 
 
 def test_the_number_of_open_journeys_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("probes.journey.MAX_OPEN", 3)
+    monkeypatch.setattr("probes.journeys.journey.MAX_OPEN", 3)
     journeys = Journeys(Names())
     events = [event(Hop.PPP_START_XMIT, n, skb=n, generation=n) for n in range(5)]
     assert [j.skb for j in journeys.add(events)] == [0, 1]

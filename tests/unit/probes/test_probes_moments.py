@@ -3,7 +3,7 @@
 import socket
 import struct
 
-from probes.moment_events import RECORD, Moment, row_of
+from probes.moments.events import RECORD, Moment, row_of
 
 
 def record(what: Moment, *, ipv6: int, source: bytes, message: bytes) -> bytes:

@@ -4,12 +4,12 @@ from typing import Any
 
 import pytest
 
-from probes.aggregate import figure_row
-from probes.driver import Owner
-from probes.events import FIGURE, FIGURE_KEY, LATENCY_SLOTS
-from probes.reconcile import Reconciler, Seen, expected
-from probes.snapshot import FigureRow
-from probes.verdicts import Verdict
+from probes.figures.aggregate import figure_row
+from probes.figures.driver import Owner
+from probes.figures.events import FIGURE, FIGURE_KEY, LATENCY_SLOTS
+from probes.figures.reconcile import Reconciler, Seen, expected
+from probes.figures.snapshot import FigureRow
+from probes.figures.verdicts import Verdict
 
 SESSION, TUNNEL = Owner(5, 7, 9), Owner(5, 7, 0)
 QUIET = {"rx_packets": 10, "tx_packets": 4, "tx_bytes": 400, "tx_errors": 0}

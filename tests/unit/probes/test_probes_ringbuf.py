@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from probes.ringbuf import RingBuffer
+from probes.hooks.ringbuf import RingBuffer
 
 OCTETS = mmap.PAGESIZE
 RECORD = struct.Struct("=IIQI4x")  # header, and a record of 12 octets, padded to 8

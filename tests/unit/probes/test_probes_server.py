@@ -13,9 +13,9 @@ import pytest
 
 from probes.client import TraceClient
 from probes.errors import ProbeError
-from probes.moment_tracer import ArrivingMoments, Moments, MomentTracer
+from probes.figures.snapshot import Snapshot
+from probes.moments.tracer import ArrivingMoments, Moments, MomentTracer
 from probes.server import Operation, Server
-from probes.snapshot import Snapshot
 
 
 class MadeUp:

@@ -1,9 +1,9 @@
 """A session's other end: found by mirrored ids, and by addresses where ids do not do."""
 
-from probes.aggregate import figure_row
-from probes.events import FIGURE, FIGURE_KEY, SESSION
-from probes.sessions import join_ends
-from probes.snapshot import FigureRow
+from probes.figures.aggregate import figure_row
+from probes.figures.events import FIGURE, FIGURE_KEY, SESSION
+from probes.figures.sessions import join_ends
+from probes.figures.snapshot import FigureRow
 
 MAPPED = bytes(10) + b"\xff\xff"
 

@@ -4,8 +4,8 @@ import re
 
 import pytest
 
-from probes.events import FIGURE, FIGURE_KEY, LOSS_MEANINGS, Loss, compiler_flags
-from probes.spec import BPF_FOLDER, FIGURES, KERNEL_STANDIN, Hook, Style, offset_flags
+from probes.figures.events import FIGURE, FIGURE_KEY, LOSS_MEANINGS, Loss, compiler_flags
+from probes.hooks.spec import BPF_FOLDER, FIGURES, KERNEL_STANDIN, Hook, Style, offset_flags
 
 SOURCE = FIGURES.source_text()
 

@@ -3,11 +3,12 @@
 from pathlib import Path
 from typing import Any
 
-from probes.aggregate import figure_row
-from probes.events import FIGURE, FIGURE_KEY, LATENCY_SLOTS, Loss
-from probes.snapshot import Difference, HookState, Reconciliation, Snapshot
-from probes.table import cost, draw, draw_numbers, netns_names
-from probes.verdicts import Verdict
+from probes.figures.aggregate import figure_row
+from probes.figures.events import FIGURE, FIGURE_KEY, LATENCY_SLOTS, Loss
+from probes.figures.snapshot import Difference, Reconciliation, Snapshot
+from probes.figures.table import cost, draw, draw_numbers, netns_names
+from probes.figures.verdicts import Verdict
+from probes.hooks.state import HookState
 
 SLOTS = [0] * 10 + [23] + [0] * (LATENCY_SLOTS - 11)
 ENDS = [0] * len(Verdict)

@@ -4,8 +4,7 @@ import re
 
 import pytest
 
-from probes.spec import BPF_FOLDER
-from probes.verdicts import (
+from probes.figures.verdicts import (
     BY_LABEL,
     MEANINGS,
     RECEIVED,
@@ -14,6 +13,7 @@ from probes.verdicts import (
     Outcome,
     Verdict,
 )
+from probes.hooks.spec import BPF_FOLDER
 
 
 def test_the_enum_in_c_has_the_same_names_in_the_same_order() -> None:

@@ -1,0 +1,1 @@
+"""The asyncio shell of a LAC or LNS: sockets, timers, the control socket, their decisions."""

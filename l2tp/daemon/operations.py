@@ -1,0 +1,115 @@
+"""What can be asked of a daemon through its control socket, and its orderly end."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from l2tp.daemon.control_server import Operation, RequestError
+from l2tp.daemon.report import status
+from l2tp.protocol.errors import SHUTDOWN
+
+if TYPE_CHECKING:
+    from l2tp.daemon.shell import Daemon
+    from l2tp.daemon.view import TunnelView
+
+
+class Operations:
+    """The control socket's operations on one daemon."""
+
+    def __init__(self, daemon: Daemon) -> None:
+        self._daemon = daemon
+
+    def table(self) -> dict[str, Operation]:
+        """Return the operations by the names that requests use."""
+        return {
+            "status": self._status,
+            "call": self._call,
+            "hangup": self._hangup,
+            "hello": self._hello,
+            "reload": self._reload,
+            "stop": self._stop,
+        }
+
+    async def _status(self, _: Mapping[str, Any]) -> object:
+        return status(self._daemon)
+
+    async def _call(self, arguments: Mapping[str, Any]) -> object:
+        local_tunnel_id, local_session_id = self._daemon.role.place_call(arguments)
+        self._daemon.transact()
+        return {"local_tunnel_id": local_tunnel_id, "local_session_id": local_session_id}
+
+    async def _hangup(self, arguments: Mapping[str, Any]) -> object:
+        tunnel = self._tunnel(arguments)
+        local_session_id = _id(arguments, "local_session_id")
+        self._daemon.role.let_go(tunnel.local_tunnel_id, local_session_id)
+        if local_session_id is None:
+            await self._close_tunnel(tunnel.local_tunnel_id)
+        elif local_session_id in tunnel.sessions:
+            self._daemon.session_events.hang_up(tunnel.local_tunnel_id, local_session_id)
+            await self._daemon.until(lambda: local_session_id not in tunnel.sessions)
+        else:
+            ids = ", ".join(str(number) for number in tunnel.sessions) or "none"
+            raise RequestError(f"there is no session of that local_session_id; there are: {ids}")
+        return None
+
+    async def _hello(self, arguments: Mapping[str, Any]) -> object:
+        tunnel = self._tunnel(arguments)
+        began_at = self._daemon.now()
+        endpoint, number = self._daemon.endpoint, tunnel.local_tunnel_id
+        endpoint.say_hello(number, began_at)
+        self._daemon.transact()
+        await self._daemon.until(
+            lambda: tunnel.state == "closed" or not endpoint.has_unacknowledged(number)
+        )
+        if tunnel.state == "closed":
+            raise RequestError(f"tunnel {number} is closed: {tunnel.cause}")
+        return {"round_trip_s": self._daemon.now() - began_at}
+
+    def _tunnel(self, arguments: Mapping[str, Any]) -> TunnelView:
+        tunnel = self._daemon.view.tunnels.get(_id(arguments, "local_tunnel_id") or 0)
+        if tunnel is None:
+            ids = ", ".join(str(number) for number in self._daemon.view.tunnels) or "none"
+            raise RequestError(f"there is no tunnel of that local_tunnel_id; there are: {ids}")
+        return tunnel
+
+    async def _close_tunnel(self, local_tunnel_id: int) -> None:
+        for session in self._daemon.sessions.of_tunnel(local_tunnel_id):
+            self._daemon.session_events.hang_up(local_tunnel_id, session.local_session_id)
+        await self._daemon.until(lambda: not self._daemon.sessions.of_tunnel(local_tunnel_id))
+        self._daemon.endpoint.close_tunnel(local_tunnel_id, self._daemon.now(), SHUTDOWN)
+        self._daemon.transact()
+
+    async def _reload(self, _: Mapping[str, Any]) -> object:
+        return self._daemon.reload()
+
+    async def _stop(self, _: Mapping[str, Any]) -> object:
+        asyncio.get_running_loop().call_soon(self._daemon.stop)
+        return None
+
+    async def tear_down(self) -> None:
+        """Hang up everything, say StopCCN, wait for its acknowledgement, end."""
+        started = time.monotonic_ns()
+        tunnels = [one for one in self._daemon.view.tunnels.values() if one.state != "closed"]
+        try:
+            async with asyncio.timeout(self._daemon.config.stop_timeout_s):
+                await asyncio.gather(*(self._close_tunnel(one.local_tunnel_id) for one in tunnels))
+                await self._daemon.until(lambda: not any(map(self._is_owed, tunnels)))
+        except TimeoutError:
+            self._daemon.log.write("StopTimedOut", timeout_s=self._daemon.config.stop_timeout_s)
+        self._daemon.log.write("Stopping", duration_ns=time.monotonic_ns() - started)
+
+    def _is_owed(self, tunnel: TunnelView) -> bool:
+        """Tell whether an acknowledgement may still come: not from where nobody listens."""
+        return tunnel.peer not in self._daemon.deaf and self._daemon.endpoint.has_unacknowledged(
+            tunnel.local_tunnel_id
+        )
+
+
+def _id(arguments: Mapping[str, Any], name: str) -> int | None:
+    value = arguments.get(name)
+    if value is None or isinstance(value, int):
+        return value
+    raise RequestError(f"{name} must be a number, not {value!r}")

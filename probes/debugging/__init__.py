@@ -1,0 +1,1 @@
+"""The driver's debug messages, switched on for chosen tunnels and sessions."""

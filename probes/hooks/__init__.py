@@ -1,0 +1,1 @@
+"""BPF programs at the kernel's hooks: which there are, compiled, cached, loaded, attached."""

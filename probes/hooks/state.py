@@ -1,0 +1,24 @@
+"""What a hook is said to be: attached and how, or not and what that hides."""
+
+from typing import TypedDict
+
+
+class HookState(TypedDict):
+    """One hook: attached or not, and what is not seen without it.
+
+    how: fentry, fexit, kprobe or kretprobe; None when it is not attached.
+    reason: why not, or why not in the better way; empty when there is nothing to say.
+    hides: what is missing from the figures; empty when it is attached.
+    missed: runs that the kernel skipped; None when it does not tell.
+    run_count, run_ns: the program's runs while the kernel measured them, and how long they took.
+    """
+
+    name: str
+    program: str
+    how: str | None
+    attached: bool
+    reason: str
+    hides: str
+    missed: int | None
+    run_count: int
+    run_ns: int

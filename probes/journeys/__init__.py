@@ -1,0 +1,1 @@
+"""Single packets followed from hop to hop through the kernel."""
