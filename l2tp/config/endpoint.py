@@ -8,7 +8,7 @@ from typing import Any, Final
 from l2tp.config.credentials import Credentials
 from l2tp.config.toml_table import Table
 from l2tp.protocol.avp import AVP_TABLE
-from l2tp.protocol.constants import MAXIMUM_ID
+from l2tp.protocol.constants import MAXIMUM_ID, MessageType
 from l2tp.protocol.limits import Limits
 from l2tp.protocol.parameters import WORTH_HIDING, EndpointConfig
 
@@ -43,9 +43,18 @@ _PER_PEER: Final = (
 )
 # In memory there is no wire to defend; a daemon has one. A call takes six messages.
 _DAEMONS_OWN: Final = {"messages_per_s_per_peer": 1000}
+_HIDEABLE: Final = tuple(rule for rule in AVP_TABLE if rule.may_hide)
+# A peer may learn only from the greetings which secret is meant, and then cannot reveal what these
+# hide themselves.
+_GREETINGS: Final = {MessageType.SCCRQ, MessageType.SCCRP, MessageType.SCCCN, MessageType.StopCCN}
 _HIDDEN: Final[dict[str, frozenset[int]]] = {
     "sensitive": WORTH_HIDING,
-    "all": frozenset(int(rule.type) for rule in AVP_TABLE if rule.may_hide),
+    "calls": frozenset(
+        rule.type
+        for rule in _HIDEABLE
+        if _GREETINGS.isdisjoint(rule.required_in | rule.optional_in)
+    ),
+    "all": frozenset(rule.type for rule in _HIDEABLE),
     "none": frozenset(),
 }
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from l2tp.kernel.leftovers import KernelTunnel
 from l2tp.protocol.constants import ErrorCode, StopResult
@@ -18,6 +18,12 @@ from l2tp.protocol.parameters import Address
 
 if TYPE_CHECKING:
     from l2tp.daemon.shell import Daemon
+
+_PORTS: Final = (
+    "another tunnel has the same addresses and ports, and this kernel's driver cannot tell their "
+    "data apart (Linux 6.11 and later can): answered from a free port, as RFC 2661 §8.1 allows. "
+    "A peer that does not follow (xl2tpd) gets no data through this tunnel"
+)
 
 
 class TunnelEvents:
@@ -43,8 +49,10 @@ class TunnelEvents:
         if self._daemon.sockets.between(local, event.peer) and not (
             self._daemon.plane.shares_ports()
         ):
-            # Its data would reach the other tunnel; the answerer may take another port (§8.1).
             local = Address(arrival.host, 0)
+            self._daemon.log.write(
+                "PortChanged", local_tunnel_id=event.local_tunnel_id, peer=event.peer, cause=_PORTS
+            )
         try:
             self._daemon.sockets.open(event.local_tunnel_id, local, event.peer)
         except L2tpError as error:

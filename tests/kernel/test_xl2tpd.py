@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 import pytest
 
+from l2tp.kernel.shared_ports import finds_sessions_by_ids
 from lab.instruments.capture import capture
 from tests.kernel.daemon_support import NOTHING, ready_sessions, until
 from tests.kernel.xl2tpd_support import MixedNetwork, xl2tpd_lac, xl2tpd_lns
@@ -80,19 +81,31 @@ def test_our_lac_brings_sessions_up_with_xl2tpds_lns(tmp_path):
         until(lambda: not network.left("lns")["interfaces"], "xl2tpd's pppds have gone")
 
 
-def test_xl2tpds_lac_brings_sessions_up_with_our_lns(tmp_path):
-    with to_our_lns(tmp_path, "one", "two") as network:
+@pytest.fixture
+def calls():
+    """xl2tpd's LAC has a tunnel for each call, all from one port: one where the driver needs more.
+
+    Our LNS would answer from a second port (RFC 2661 §8.1), where xl2tpd does not follow.
+    """
+    return ("one", "two") if finds_sessions_by_ids() else ("one",)
+
+
+def test_xl2tpds_lac_brings_sessions_up_with_our_lns(tmp_path, calls):
+    with to_our_lns(tmp_path, *calls) as network:
         assert fields_of(network, "SCCRP") >= {"challenge", "challenge_response"}
         sessions = sessions_of(network)
-        assert {one["user"] for one in sessions} == {"alice"}
+        assert [one["user"] for one in sessions] == ["alice"] * len(calls)
         network.ping("lac", "10.64.0.1")
         for one in sessions_of(network):
             network.ping("lns", one["ppp"]["peer_ipv4"])
             assert one["kernel"]["rx_errors"] == one["kernel"]["tx_errors"] == 0
         network.command_peer("d one")
-        until(lambda: len(sessions_of(network)) == 1, "the end of one session at our LNS")
+        until(lambda: events_of(network, "TunnelClosed"), "the end of one session at our LNS")
         assert "Goodbye!" in events_of(network, "TunnelClosed")[0]["cause"]
-        network.ping("lns", sessions_of(network)[0]["ppp"]["peer_ipv4"])
+        others = sessions_of(network)
+        assert len(others) == len(calls) - 1
+        for one in others:
+            network.ping("lns", one["ppp"]["peer_ipv4"])
         with network.client("lns") as client:
             client.stop()
         assert network.daemons["lns"].wait() == 0
@@ -229,3 +242,19 @@ def test_xl2tpd_reveals_what_our_lac_hides(tmp_path):
             network.wait_ready("lac")
             assert b"5551234" not in captured.file.read_bytes()
         assert "5551234" in network.peer_log()
+
+
+HIDDEN_SESSION_ID = bytes.fromhex("c016 0000 000e")
+"""How the Assigned Session ID begins that is hidden: M and H, 22 octets, vendor 0, type 14."""
+
+
+def test_xl2tpds_lac_reveals_what_our_lns_hides(tmp_path, calls):
+    """It needs the session id that ICRP brings, so without revealing it there is no session."""
+    hiding = '[protocol]\nhide_avps = "calls"\n'
+    with MixedNetwork(tmp_path, xl2tpd_lac(*calls), {"lns": hiding}) as network:
+        network.start("lns")
+        with network.client("lns"), capture(network.names["lns"]) as captured:
+            network.start_peer()
+            network.wait_ready("lns", count=len(calls))
+            assert captured.file.read_bytes().count(HIDDEN_SESSION_ID) == len(calls)
+        network.ping("lac", "10.64.0.1")

@@ -144,9 +144,20 @@ def test_no_retention_is_the_protocols_own(load):
     assert endpoint.hidden_avps
 
 
-def test_all_that_may_be_hidden_is_hidden_when_asked_for(load):
-    hidden = load(LAC + '[protocol]\nhide_avps = "all"\n', "lac").endpoint.hidden_avps
-    assert hidden >= {AvpType.ASSIGNED_TUNNEL_ID, AvpType.CALLED_NUMBER}
+@pytest.mark.parametrize(
+    ("asked", "called_number", "session_id", "tunnel_id"),
+    [
+        ("none", False, False, False),
+        ("sensitive", True, False, False),
+        ("calls", True, True, False),
+        ("all", True, True, True),
+    ],
+)
+def test_what_is_hidden_can_be_chosen(load, asked, called_number, session_id, tunnel_id):
+    hidden = load(f'{LAC}[protocol]\nhide_avps = "{asked}"\n', "lac").endpoint.hidden_avps
+    assert (AvpType.CALLED_NUMBER in hidden) is called_number
+    assert (AvpType.ASSIGNED_SESSION_ID in hidden) is session_id
+    assert (AvpType.ASSIGNED_TUNNEL_ID in hidden) is tunnel_id
     assert AvpType.HOST_NAME not in hidden
 
 

@@ -65,7 +65,7 @@ def test_a_kernel_that_cannot_tell_them_apart_is_named(pair):
             (failed,) = pair.lac.heard("DialFailed")
             assert "cannot tell their data apart" in failed["cause"]
             assert failed["cause"].endswith('Set local_port = 0 in the [[tunnel]] named "two"')
-            # As the answerer it helps itself: RFC 2661 lets it answer from another port.
+            # As the answerer it takes another port, which RFC 2661 allows, and says so.
             pair.lac.plane.ports_are_shared = True
             pair.lns.plane.ports_are_shared = False
             with pytest.raises(RequestError, match="no call configured"):
@@ -74,6 +74,8 @@ def test_a_kernel_that_cannot_tell_them_apart_is_named(pair):
             await pair.lac.hear("SessionReady", 2)
             one, two = (await pair.lac.ask("status"))["tunnels"]
             assert (one["local"], one["peer"] != two["peer"]) == (two["local"], True)
+            (changed,) = pair.lns.heard("PortChanged")
+            assert "answered from a free port" in changed["cause"]
 
     run(scenario)
 
