@@ -11,9 +11,9 @@ from collections.abc import Sequence
 
 from l2tp.protocol.errors import L2tpError
 from lab.commands import COMMANDS, Command, Where
+from lab.commands.where import shared_options
 from lab.console import Console
-from lab.errors import LabError, UsageError
-from lab.topology import check_lab_name
+from lab.errors import LabError
 from probes.errors import ProbeError
 
 
@@ -103,7 +103,7 @@ def _here(command: Command, args: argparse.Namespace, words: list[str], console:
 
 def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
     # Only what may be the command brings its options: each has a module of its own to import.
-    shared = _shared_options()
+    shared = shared_options()
     parser = argparse.ArgumentParser(
         prog="l2tp-lab",
         description="A live L2TP network over the Linux kernel's PPPoL2TP driver, on this box.",
@@ -119,31 +119,3 @@ def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
         if name in words:
             command.module().add_arguments(added)
     return parser
-
-
-def _shared_options() -> argparse.ArgumentParser:
-    # SUPPRESS lets the same option stand before or after the command without one undoing the other.
-    shared = argparse.ArgumentParser(add_help=False, argument_default=argparse.SUPPRESS)
-    group = shared.add_argument_group("where the lab runs")
-    group.add_argument(
-        "--place",
-        choices=("here", "appliance"),
-        help="this kernel, or a stock kernel in QEMU (default: here if the doctor finds all)",
-    )
-    group.add_argument(
-        "--lab", metavar="NAME", type=_lab_name, help="which lab, where several run (default: lab)"
-    )
-    group.add_argument(
-        "--kernel",
-        metavar="KERNEL",
-        help="the appliance's kernel: 6.1, 6.12, newest, or a folder with vmlinuz and its modules",
-    )
-    return shared
-
-
-def _lab_name(text: str) -> str:
-    try:
-        check_lab_name(text)
-    except UsageError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
-    return text

@@ -11,6 +11,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lab.commands.where import shared_options
 from lab.console import Console
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare one sub-command a row of ``_ACTIONS``."""
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
     for name, (what, _) in _ACTIONS.items():
-        added = actions.add_parser(name, help=what, description=what)
+        added = actions.add_parser(name, help=what, description=what, parents=[shared_options()])
         if name == "build":
             added.add_argument("--again", action="store_true", help="even if it is there")
         if name == "status":

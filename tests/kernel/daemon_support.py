@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import subprocess
 import sys
 import time
@@ -17,6 +18,8 @@ from l2tp.daemon.control import ControlClient, ControlError
 
 ROOT = Path(__file__).parents[2]
 DEADLINE_S = 120.0
+READY_S = 600.0
+"""Some peers send a HELLO every minute only, and give up after several."""
 SECRETS = '[tunnels]\nlns = "between us"\nlac = "between us"\n[users]\nalice = "wonder land"\n'
 CONFIG = {
     "lac": """\
@@ -133,13 +136,27 @@ class Network:
                 time.sleep(0.02)
 
     def wait_ready(self, *roles: str, count: int = 1) -> None:
-        """Wait until so many sessions of each daemon are ready for traffic."""
+        """Wait until so many sessions of each daemon are ready for traffic.
+
+        Raises AssertionError with the end of the daemon's log when nothing makes them so.
+        """
+        deadline = time.monotonic() + READY_S
         for role in roles:
             with self.client(role) as events, self.client(role) as client:
-                records = events.events()
+                events.events()
                 while len(ready_sessions(client.status())) < count:
-                    while next(records)["event"] != "SessionReady":
-                        pass
+                    self._wait_for(events, "SessionReady", role, deadline)
+
+    def _wait_for(self, events: ControlClient, name: str, role: str, deadline: float) -> None:
+        while True:
+            left_s = max(0.0, deadline - time.monotonic())
+            is_there, _, _ = select.select([events], [], [], left_s)
+            records = events.receive() if is_there else None
+            if records is None:
+                log = (self.folder / role / "log.jsonl").read_text().splitlines()
+                raise AssertionError("\n".join((f"no {name} of {role}; its log ends:", *log[-20:])))
+            if name in [record["event"] for record in records]:
+                return
 
     def left(self, role: str) -> dict[str, list[str]]:
         """What the kernel has of L2TP and PPP in a daemon's namespace."""

@@ -56,6 +56,24 @@ def test_options_about_places_stay_behind() -> None:
     assert forwarded(words, RecordingPlace()) == ["status", "--lab", "x", "--json"]
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--kernel", "6.1", "appliance", "build"],
+        ["appliance", "--kernel", "6.1", "build"],
+        ["appliance", "build", "--kernel", "6.1"],
+    ],
+)
+def test_where_a_lab_runs_may_be_said_anywhere(
+    words: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[object] = []
+    module = COMMANDS["appliance"].module()
+    monkeypatch.setattr(module, "run", lambda args, console: asked.append(args.kernel) or 0)
+    assert cli.main(words) == 0
+    assert asked == ["6.1"]
+
+
 def test_a_port_that_is_served_is_reached_from_this_box_while_it_is() -> None:
     place = RecordingPlace()
     words = ["metrics", "--serve", "--port", "9900"]
