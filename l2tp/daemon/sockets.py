@@ -66,6 +66,7 @@ class UdpSockets:
         self._tunnels: dict[int, TunnelSocket] = {}
         # Tunnels without a socket of their own, and the one that speaks for them.
         self._speakers: dict[int, TunnelSocket] = {}
+        self._held: set[int] = set()
 
     def listen(self, udp: socket.socket) -> None:
         """Take over a listener, an open socket."""
@@ -119,7 +120,7 @@ class UdpSockets:
         local, peer = tunnel.local, tunnel.peer
         self.close(local_tunnel_id)
         same = self.between(local, peer)
-        speaker = self._listeners.get(local) or (same[0] if same else None)
+        speaker = self._listeners.get(local) or (self._tunnels[same[0]] if same else None)
         if speaker is not None:
             self._speakers[local_tunnel_id] = speaker
         else:
@@ -155,6 +156,8 @@ class UdpSockets:
     def send(self, datagram: Datagram) -> None:
         """Send one datagram; a refusal is noted, for the channel sends it again."""
         number = datagram.local_tunnel_id
+        if number in self._held:
+            return
         tunnel = self._tunnels.get(number) or self._speakers.get(number)
         if tunnel is None:
             return
@@ -170,11 +173,19 @@ class UdpSockets:
             else:
                 return
 
-    def between(self, local: Address, peer: Address) -> list[TunnelSocket]:
-        """Find the sockets that are connected from ``local`` to ``peer`` for open tunnels."""
+    def hold(self, local_tunnel_id: int) -> None:
+        """Send nothing of a tunnel until ``release``: its channel sends it again."""
+        self._held.add(local_tunnel_id)
+
+    def release(self, local_tunnel_id: int) -> None:
+        """Let a tunnel speak again."""
+        self._held.discard(local_tunnel_id)
+
+    def between(self, local: Address, peer: Address) -> list[int]:
+        """Find the open tunnels whose sockets are connected from ``local`` to ``peer``."""
         return [
-            one
-            for one in self._tunnels.values()
+            number
+            for number, one in self._tunnels.items()
             if not one.spare and (one.local, one.peer) == (local, peer)
         ]
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
+from l2tp.daemon.contested_ports import ContestedPorts
 from l2tp.kernel.leftovers import KernelTunnel
 from l2tp.protocol.constants import ErrorCode, StopResult
 from l2tp.protocol.errors import SHUTDOWN, L2tpError, ResultCode
@@ -19,18 +20,13 @@ from l2tp.protocol.parameters import Address
 if TYPE_CHECKING:
     from l2tp.daemon.shell import Daemon
 
-_PORTS: Final = (
-    "another tunnel has the same addresses and ports, and this kernel's driver cannot tell their "
-    "data apart (Linux 6.11 and later can): answered from a free port, as RFC 2661 §8.1 allows. "
-    "A peer that does not follow (xl2tpd) gets no data through this tunnel"
-)
-
 
 class TunnelEvents:
     """Keeps a daemon's UDP sockets and kernel tunnels in step with its control connections."""
 
     def __init__(self, daemon: Daemon) -> None:
         self._daemon = daemon
+        self._contested = ContestedPorts(daemon)
         self._released: set[int] = set()
 
     def requested(self, event: TunnelRequested) -> None:
@@ -49,14 +45,16 @@ class TunnelEvents:
         if self._daemon.sockets.between(local, event.peer) and not (
             self._daemon.plane.shares_ports()
         ):
-            local = Address(arrival.host, 0)
-            self._daemon.log.write(
-                "PortChanged", local_tunnel_id=event.local_tunnel_id, peer=event.peer, cause=_PORTS
-            )
+            self._contested.settle(event.local_tunnel_id, local, event.peer)
+        else:
+            self.open_socket(event.local_tunnel_id, local, event.peer)
+
+    def open_socket(self, local_tunnel_id: int, local: Address, peer: Address) -> None:
+        """Give a requested tunnel its socket, connected; where that fails, the tunnel ends."""
         try:
-            self._daemon.sockets.open(event.local_tunnel_id, local, event.peer)
+            self._daemon.sockets.open(local_tunnel_id, local, peer)
         except L2tpError as error:
-            self._give_tunnel_up(event.local_tunnel_id, error)
+            self._give_tunnel_up(local_tunnel_id, error)
 
     def moved(self, event: PeerAddressChanged) -> None:
         """Follow the peer to where it answers from."""

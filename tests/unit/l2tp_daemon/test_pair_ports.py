@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 
 from l2tp.daemon.control_server import RequestError
-from l2tp.protocol.codec import encode_message
+from l2tp.kernel.udp import open_udp_socket
+from l2tp.protocol.codec import decode_message, encode_message
 from l2tp.protocol.header import encode_control
-from l2tp.protocol.messages import HELLO, OUR_VERSION, SCCRQ
-from tests.support.daemon_pair import add_tunnel, run
+from l2tp.protocol.messages import HELLO, OUR_VERSION, SCCRP, SCCRQ
+from tests.support.daemon_pair import DEADLINE_S, add_tunnel, run
 
 
 def test_an_lns_may_answer_from_a_port_of_its_own(pair):
@@ -76,6 +77,55 @@ def test_a_kernel_that_cannot_tell_them_apart_is_named(pair):
             assert (one["local"], one["peer"] != two["peer"]) == (two["local"], True)
             (changed,) = pair.lns.heard("PortChanged")
             assert "answered from a free port" in changed["cause"]
+
+    run(scenario)
+
+
+async def answer_of(udp, kind):
+    """The first message of that kind which comes, acknowledging nothing."""
+    loop = asyncio.get_running_loop()
+    async with asyncio.timeout(DEADLINE_S):
+        while True:
+            data = await loop.sock_recv(udp, 2048)
+            if isinstance(message := decode_message(data[12:]), kind):
+                return message, udp.getpeername()
+
+
+IMPATIENT = """\
+[protocol]
+retransmission_initial_s = 0.2
+retransmission_cap_s = 0.2
+maximum_retransmissions = 3
+"""
+
+
+def test_a_peer_that_started_again_gets_its_port_back(pair):
+    """On a kernel that cannot tell two tunnels apart the dead one has to go for the new one."""
+    pair.lac_text = pair.lns_text = IMPATIENT
+
+    async def scenario():
+        async with pair:
+            await pair.lns.hear("SessionReady")
+            tunnel, _ = await pair.lac.only_session()
+            pair.lns.plane.ports_are_shared = False
+            local, peer = ((*one.split(":"),) for one in (tunnel["local"], tunnel["peer"]))
+            # Its place is taken by somebody who knows nothing of that tunnel.
+            pair.lac.daemon.sockets.close(tunnel["local_tunnel_id"])
+            with open_udp_socket((local[0], int(local[1])), (peer[0], int(peer[1]))) as udp:
+                request = SCCRQ(
+                    protocol_version=OUR_VERSION,
+                    framing_capabilities=3,
+                    host_name="lac",
+                    assigned_tunnel_id=1,
+                )
+                udp.send(encode_control(0, 0, 0, 0, encode_message(request)))
+                await answer_of(udp, HELLO)
+                assert not pair.lns.heard("TunnelClosed")
+                await answer_of(udp, SCCRP)
+            closed = pair.lns.heard("TunnelClosed")[0]
+            assert closed["local_tunnel_id"] == tunnel["peer_tunnel_id"]
+            assert "no sign of life since its peer asked for another" in closed["cause"]
+            assert not pair.lns.heard("PortChanged")
 
     run(scenario)
 

@@ -1,0 +1,92 @@
+"""A second tunnel between the same addresses and ports, where the driver cannot tell them apart.
+
+Before Linux 6.11 the data of both reaches one of them only (l2tp.kernel.shared_ports). A peer that
+asks for it either has two tunnels, or it has started again and knows nothing of the first.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final
+
+from l2tp.protocol.constants import StopResult
+from l2tp.protocol.errors import LocalProtocolError, ResultCode
+from l2tp.protocol.parameters import Address
+
+if TYPE_CHECKING:
+    from l2tp.daemon.shell import Daemon
+
+# In retransmission_initial_s: a HELLO that is lost is sent once more.
+_PATIENCE: Final = 2.0
+_STARTED_ANEW: Final = ResultCode(
+    StopResult.CLEAR_REQUEST, message="no sign of life since its peer asked for another tunnel"
+)
+_OTHER_PORT: Final = (
+    "another tunnel has the same addresses and ports, and this kernel's driver cannot tell their "
+    "data apart (Linux 6.11 and later can): answered from a free port, as RFC 2661 §8.1 allows. "
+    "A peer that does not follow (xl2tpd) gets no data through this tunnel"
+)
+
+
+class ContestedPorts:
+    """Asks the peer of the first tunnel for a sign of life, and gives the second what that leaves.
+
+    Until then nothing of the second is sent; the SCCRP goes out with its next retransmission.
+    """
+
+    def __init__(self, daemon: Daemon) -> None:
+        self._daemon = daemon
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def settle(self, local_tunnel_id: int, local: Address, peer: Address) -> None:
+        """Open a requested tunnel's socket at `local`, or at another port, as soon as it is known.
+
+        Whoever only pretends to be the peer ends nothing: the peer's answer keeps its tunnel.
+        """
+        self._daemon.sockets.hold(local_tunnel_id)
+        task = asyncio.get_running_loop().create_task(self._settle(local_tunnel_id, local, peer))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _settle(self, local_tunnel_id: int, local: Address, peer: Address) -> None:
+        daemon = self._daemon
+        first = daemon.sockets.between(local, peer)
+        silent = await self._silent(first)
+        for number in silent:
+            daemon.endpoint.close_tunnel(number, daemon.now(), _STARTED_ANEW)
+        daemon.transact()
+        await daemon.until(lambda: not any(map(daemon.plane.has_tunnel, silent)))
+        if self._is_open(local_tunnel_id):
+            if daemon.sockets.between(local, peer):
+                local = Address(local.host, 0)
+                daemon.log.write(
+                    "PortChanged", local_tunnel_id=local_tunnel_id, peer=peer, cause=_OTHER_PORT
+                )
+            daemon.tunnel_events.open_socket(local_tunnel_id, local, peer)
+        daemon.sockets.release(local_tunnel_id)
+        daemon.transact()
+
+    async def _silent(self, tunnels: list[int]) -> list[int]:
+        daemon = self._daemon
+        for number in tunnels:
+            # One that is not up owes an answer anyway.
+            with suppress(LocalProtocolError):
+                daemon.endpoint.say_hello(number, daemon.now())
+        daemon.transact()
+
+        def owing() -> list[int]:
+            return [
+                number
+                for number in tunnels
+                if self._is_open(number) and daemon.endpoint.has_unacknowledged(number)
+            ]
+
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_PATIENCE * daemon.config.endpoint.retransmission_initial_s):
+                await daemon.until(lambda: not owing())
+        return owing()
+
+    def _is_open(self, local_tunnel_id: int) -> bool:
+        tunnel = self._daemon.view.tunnels.get(local_tunnel_id)
+        return tunnel is not None and tunnel.state != "closed"
