@@ -29,6 +29,22 @@ _OTHER_PORT: Final = (
 )
 
 
+def holders(daemon: Daemon, local: Address, peer: Address) -> list[int]:
+    """Find the tunnels from `local` to `peer` that keep another one from having the same ports.
+
+    None do where the driver tells them apart, nor one that is closed: what it still has in the
+    kernel goes within the time of PPP's farewell.
+    """
+    if daemon.plane.shares_ports():
+        return []
+    return [number for number in daemon.sockets.between(local, peer) if _is_open(daemon, number)]
+
+
+def _is_open(daemon: Daemon, local_tunnel_id: int) -> bool:
+    tunnel = daemon.view.tunnels.get(local_tunnel_id)
+    return tunnel is not None and tunnel.state != "closed"
+
+
 class ContestedPorts:
     """Asks the peer of the first tunnel for a sign of life, and gives the second what that leaves.
 
@@ -51,14 +67,14 @@ class ContestedPorts:
 
     async def _settle(self, local_tunnel_id: int, local: Address, peer: Address) -> None:
         daemon = self._daemon
-        first = daemon.sockets.between(local, peer)
+        first = holders(daemon, local, peer)
         silent = await self._silent(first)
         for number in silent:
             daemon.endpoint.close_tunnel(number, daemon.now(), _STARTED_ANEW)
         daemon.transact()
         await daemon.until(lambda: not any(map(daemon.plane.has_tunnel, silent)))
-        if self._is_open(local_tunnel_id):
-            if daemon.sockets.between(local, peer):
+        if _is_open(daemon, local_tunnel_id):
+            if holders(daemon, local, peer):
                 local = Address(local.host, 0)
                 daemon.log.write(
                     "PortChanged", local_tunnel_id=local_tunnel_id, peer=peer, cause=_OTHER_PORT
@@ -79,14 +95,10 @@ class ContestedPorts:
             return [
                 number
                 for number in tunnels
-                if self._is_open(number) and daemon.endpoint.has_unacknowledged(number)
+                if _is_open(daemon, number) and daemon.endpoint.has_unacknowledged(number)
             ]
 
         with suppress(TimeoutError):
             async with asyncio.timeout(_PATIENCE * daemon.config.endpoint.retransmission_initial_s):
                 await daemon.until(lambda: not owing())
         return owing()
-
-    def _is_open(self, local_tunnel_id: int) -> bool:
-        tunnel = self._daemon.view.tunnels.get(local_tunnel_id)
-        return tunnel is not None and tunnel.state != "closed"

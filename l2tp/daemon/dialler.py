@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from l2tp.config.settings import TunnelConfig
+from l2tp.daemon.contested_ports import holders
 from l2tp.daemon.control_server import RequestError
 from l2tp.kernel.udp import open_udp_socket
 
@@ -43,8 +44,7 @@ class Dialler:
         return local_tunnel_id
 
     def _check_ports(self, tunnel: TunnelConfig) -> None:
-        others = self._daemon.sockets.between(tunnel.local, tunnel.peer)
-        if others and tunnel.local.port and not self._daemon.plane.shares_ports():
+        if tunnel.local.port and holders(self._daemon, tunnel.local, tunnel.peer):
             raise RequestError(
                 f"tunnel {tunnel.name}: another tunnel runs from {tunnel.local} to {tunnel.peer}, "
                 "and this kernel's driver cannot tell their data apart (Linux 6.11 and later can). "

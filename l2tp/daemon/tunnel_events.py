@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from l2tp.daemon.contested_ports import ContestedPorts
+from l2tp.daemon.contested_ports import ContestedPorts, holders
 from l2tp.kernel.leftovers import KernelTunnel
 from l2tp.protocol.constants import ErrorCode, StopResult
 from l2tp.protocol.errors import SHUTDOWN, L2tpError, ResultCode
@@ -42,9 +42,7 @@ class TunnelEvents:
             arrival.port,
         )
         local = Address(arrival.host, port)
-        if self._daemon.sockets.between(local, event.peer) and not (
-            self._daemon.plane.shares_ports()
-        ):
+        if holders(self._daemon, local, event.peer):
             self._contested.settle(event.local_tunnel_id, local, event.peer)
         else:
             self.open_socket(event.local_tunnel_id, local, event.peer)

@@ -163,9 +163,14 @@ class Network:
         name = self.names[role]
         return {
             "tunnels": words(self.run("ip", "netns", "exec", name, "ip", "l2tp", "show", "tunnel")),
-            "sessions": words(
-                self.run("ip", "netns", "exec", name, "ip", "l2tp", "show", "session")
-            ),
+            "sessions": [
+                line
+                for line in words(
+                    self.run("ip", "netns", "exec", name, "ip", "l2tp", "show", "session")
+                )
+                # Linux 6.1 lists a management socket as session 0.
+                if line.startswith("Session ") and not line.startswith("Session 0 ")
+            ],
             "interfaces": words(self.run("ip", "-n", name, "link", "show", "type", "ppp")),
             "sockets": words(self.run("ip", "netns", "exec", name, "ss", "-Hanu")),
         }
