@@ -62,7 +62,7 @@ def wait():
 def polite():
     def leave(number, frame):
         # The signal may come while print() is at work, which cannot be entered twice.
-        os.write(1, b"ending\n")
+        os.write(1, b"ending\\n")
         sys.exit(7)
     signal.signal(signal.SIGTERM, leave)
     wait()
