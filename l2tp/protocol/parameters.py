@@ -89,8 +89,8 @@ class EndpointConfig:
     the peer's host name, for tunnels that the peer opens. The retransmission cap should be 8 s or
     more (§5.8); `acknowledgement_delay_s` of 0 acknowledges at once. `retention_s` of None keeps
     a closed tunnel for one full retransmission cycle (§5.7). `hello_interval_s` of 0 sends no
-    HELLO (§5.5). With `dead_time_s` a peer is given up that owes an acknowledgement and was not
-    heard for so long, however many retransmissions are left.
+    HELLO (§5.5). With `dead_time_s` a peer is given up that owes an acknowledgement and was heard
+    before, but not for so long, however many retransmissions are left; a set-up has its own limit.
 
     `accepts_calls` is an LNS's (ICRQ), `accepts_outgoing_calls` a LAC's that dials for its LNS
     (OCRQ). `single_tunnel` sends a Tie Breaker, so that of two tunnels that we and a peer open at

@@ -237,7 +237,7 @@ class Transport:
     @property
     def _dead_at(self) -> float | None:
         since = self._channel.unacknowledged_since
-        if self._config.dead_time_s is None or since is None:
+        if self._config.dead_time_s is None or since is None or not self._heard_ever:
             return None
         return max(since, self._heard_at) + self._config.dead_time_s
 

@@ -23,14 +23,18 @@ _PLUGINS = (
     "kernel-netlink socket-default vici"
 )
 
-# A dead peer is given up after 1 + 1.8 + 3.2 s more (strongswan.conf(5), IKEv2 RETRANSMISSION).
+# A dead peer is given up after 1 + 1.8 + 3.2 + 5.8 s more (strongswan.conf(5), retransmission).
+# After that the next packet may ask again: the kernel keeps it from asking while an acquire lives.
 _STRONGSWAN = """\
 charon-systemd {{
   load = {plugins}
   install_routes = no
   retransmit_timeout = 1.0
-  retransmit_tries = 2
-  plugins {{ vici {{ socket = unix://{folder}/vici.sock }} }}
+  retransmit_tries = 3
+  plugins {{
+    vici {{ socket = unix://{folder}/vici.sock }}
+    kernel-netlink {{ xfrm_acq_expires = 12 }}
+  }}
   filelog {{ stderr {{ default = 1 }} }}
   journal {{ default = -1 }}
   start-scripts {{ load = swanctl --load-all --noprompt --uri unix://{folder}/vici.sock }}

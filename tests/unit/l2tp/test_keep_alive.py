@@ -86,6 +86,16 @@ def test_a_dead_peer_is_given_up_after_the_dead_time_if_that_is_shorter() -> Non
     assert 39 < gone_after(dead_time_s=300) < 41.5
 
 
+def test_a_peer_that_was_never_heard_has_the_time_of_a_set_up() -> None:
+    network = MemoryNetwork()
+    lac = network.add(LAC, lac_config(dead_time_s=5, tunnel_setup_timeout_s=30))
+    lac.endpoint.open_tunnel(LNS, network.now)
+    network.run(25)
+    assert not lac.of(TunnelClosed)
+    network.run(10)
+    assert lac.of(TunnelClosed)
+
+
 def test_the_dead_time_counts_from_the_last_sign_of_life() -> None:
     peer = ScriptedPeer(lns_config(dead_time_s=5, hello_interval_s=0))
     tunnel = peer.established()
