@@ -169,6 +169,39 @@ def test_an_lns_calls_and_the_lac_ends_ppp_as_the_called_party(tmp_path):
         until(lambda: not network.left("lac")["interfaces"], "the LAC's interface is gone")
 
 
+TO_THE_LAC = """[[tunnel]]
+name = "lac"
+local = "192.0.2.2"
+peer = "192.0.2.1"
+secret = "lac"
+at_start = false
+[ppp]"""
+
+
+def test_an_lns_opens_the_tunnel_that_it_calls_through(tmp_path):
+    """Either end may open a tunnel (RFC 2661 §7.2); the LAC here listens, and opens none."""
+    changes = {"lac": f'{LINE}[[listen]]\naddress = "192.0.2.1"\n'}
+    with Network(tmp_path, changes=changes) as network:
+        network.edit("lac", 'secret = "lns"\n', 'secret = "lns"\nat_start = false\n')
+        network.edit("lac", 'user = "alice"\nroutes', 'user = "alice"\nat_start = false\nroutes')
+        network.edit("lns", "[ppp]", TO_THE_LAC)
+        network.start("lns", "lac")
+        with network.client("lac") as client:
+            assert client.status()["tunnels"] == []
+        with network.client("lns") as client:
+            client.call(tunnel="lac", number="555")
+        network.wait_ready("lns", "lac")
+        network.ping("lac", "203.0.113.1")
+        (tunnel,) = tunnels(network, "lns")
+        assert tunnel["name"] == "lac"
+        requests = [
+            one for one in network.log("lns") if (one["event"], one.get("name")) == SENT_SCCRQ
+        ]
+        assert len(requests) == 1
+
+
+SENT_SCCRQ = ("MessageSent", "SCCRQ")
+
 SIX = """[[tunnel]]
 name = "six"
 local = "2001:db8:1::1"
