@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import socket
+import struct
 import subprocess
 import tempfile
 import time
@@ -14,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from lab.errors import CannotRun
-from lab.interpreters import DEBIAN_PYTHON, environment
+from lab.interpreters import environment, tracer_python
 from probes.client import TraceClient
 from probes.hooks.costs import CostMeter
 
@@ -64,18 +65,26 @@ class Ours:
         return peak_memory_mb(self._pid)
 
 
-def _listens(path: Path) -> bool:
-    """Tell whether somebody takes connections; the socket is there a moment before that."""
+def _who_listens(path: Path) -> int | None:
+    """Give the pid of who takes connections; the socket is there a moment before that.
+
+    It need not be the process that was started: a warm Python forks it elsewhere (unix(7)).
+    """
     with socket.socket(socket.AF_UNIX) as probe:
-        return probe.connect_ex(str(path)) == 0
+        if probe.connect_ex(str(path)) != 0:
+            return None
+        size = struct.calcsize("3i")
+        credentials = probe.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, size)
+        pid, _, _ = struct.unpack("3i", credentials)
+        return int(pid)
 
 
 @contextmanager
 def ours(style: str = "", *, quiet: bool = True) -> Iterator[Ours]:
-    """Run our tracer, attached in one style or in the best; ``quiet`` drops its log."""
+    """Run our tracer as a lab does, attached in one style or the best; ``quiet`` drops its log."""
     with tempfile.TemporaryDirectory(prefix="l2tp-lab-bench-") as folder:
         path = Path(folder) / "trace.sock"
-        argv = [DEBIAN_PYTHON, "-m", "probes", "serve", "--socket", str(path)]
+        argv = [tracer_python(), "-m", "probes", "serve", "--socket", str(path)]
         began = time.monotonic()
         tracer = subprocess.Popen(
             [*argv, *(["--style", style] if style else [])],
@@ -83,7 +92,7 @@ def ours(style: str = "", *, quiet: bool = True) -> Iterator[Ours]:
             env=environment(),
         )
         try:
-            while not _listens(path):
+            while (pid := _who_listens(path)) is None:
                 if tracer.poll() is not None:
                     raise CannotRun(f"the tracer ended with code {tracer.returncode}")
                 if time.monotonic() - began > _PATIENCE_S:
@@ -91,7 +100,7 @@ def ours(style: str = "", *, quiet: bool = True) -> Iterator[Ours]:
                 time.sleep(0.005)
             with TraceClient(path, _PATIENCE_S) as client:
                 client.snapshot()
-                yield Ours(client, tracer.pid, time.monotonic() - began)
+                yield Ours(client, pid, time.monotonic() - began)
         finally:
             tracer.terminate()
             tracer.wait()
@@ -146,7 +155,7 @@ def journeys(one_in: int) -> Iterator[Callable[[], list[dict[str, Any]]]]:
     """Follow one packet in so many; gives what ends that, and returns all lines that were told."""
     with tempfile.TemporaryFile("w+") as told:
         process = subprocess.Popen(
-            [DEBIAN_PYTHON, "-m", "probes", "journey", "--one-in", str(one_in)],
+            [tracer_python(), "-m", "probes", "journey", "--one-in", str(one_in)],
             stdout=told,
             stderr=subprocess.DEVNULL,
             env=environment(),
