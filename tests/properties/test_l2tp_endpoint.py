@@ -225,7 +225,6 @@ def local(peer: ScriptedPeer, step: str, session: int) -> None:
     """Do what a daemon does in answer to events: never to what was reported as gone."""
     endpoint, now = peer.endpoint, peer.now
     closed = {e.local_tunnel_id for e in peer.of(TunnelClosed)}
-    ended = {e.local_session_id for e in peer.of(SessionClosed)}
     for tunnel in [number for number in endpoint._tunnels.by_id if number not in closed]:
         if step == "place":
             endpoint.place_call(tunnel, now, CallParameters(called_number="1"))
@@ -236,12 +235,11 @@ def local(peer: ScriptedPeer, step: str, session: int) -> None:
         elif step == "close":
             endpoint.close_tunnel(tunnel, now)
         elif step == "accept":
+            # Not by what was sent: an answer may wait for room in the peer's window.
             for event in peer.of(CallRequested):
-                answered = {
-                    e.local_session_id for e in peer.of(MessageSent) if e.name in ("ICRP", "OCRP")
-                }
                 number = event.local_session_id
-                if event.local_tunnel_id == tunnel and number not in ended | answered:
+                waiting = endpoint.describe_session(tunnel, number)
+                if waiting and waiting.state is SessionState.WAIT_ANSWER:
                     endpoint.accept_call(tunnel, number, now)
                     break
         elif step == "connect":
