@@ -26,6 +26,7 @@ from lab.places.appliance.push import push
 from lab.places.appliance.qemu import Machine, Memory
 from lab.places.appliance.serial import USERLAND_UP
 from lab.places.base import Progress
+from probes.hooks.spec import BPF_FOLDER
 
 RAM, STATE, DISK, CODE = "ram", "state", "disk.qcow2", "code.json"
 
@@ -65,8 +66,13 @@ def snapshot_key(spec: Machine, made_from: str, qemu_version: str) -> str:
 
 
 def _warming() -> list[str]:
-    """Return the contents of what warms the guest up."""
-    return [path.read_text() for path in sorted(TOOLS.iterdir()) if path.name not in _NOT_WARMING]
+    """Return the contents of what warms the guest up, and of the programs that it compiles then."""
+    paths = [*sorted(TOOLS.rglob("*")), *sorted(BPF_FOLDER.rglob("*.[ch]"))]
+    return [
+        path.read_text()
+        for path in paths
+        if path.is_file() and path.name not in _NOT_WARMING and path.parent.name != "__pycache__"
+    ]
 
 
 def find_snapshot(cache: Cache, key: str) -> Path | None:

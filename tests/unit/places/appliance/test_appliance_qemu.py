@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from lab.places.appliance import qemu
+from lab.places.appliance import qemu, snapshot
 from lab.places.appliance.architecture import ARCHITECTURES
 from lab.places.appliance.qemu import PROBE, Machine, Memory, arguments, port_of, processors
 from lab.places.appliance.snapshot import restored, snapshot_key
@@ -132,3 +132,21 @@ def test_another_machine_has_another_snapshot(change: dict[str, object]) -> None
 @pytest.mark.parametrize(("made_from", "version"), [("other", "7.2"), ("made", "10.0")])
 def test_another_image_or_qemu_has_another_snapshot(made_from: str, version: str) -> None:
     assert snapshot_key(MACHINE, made_from, version) != snapshot_key(MACHINE, "made", "7.2")
+
+
+@pytest.mark.parametrize(
+    ("name", "matters"),
+    [("TOOLS/warm", True), ("TOOLS/parts/b.py", True), ("BPF/kernel/c.h", True)]
+    + [("TOOLS/send", False), ("TOOLS/parts/__pycache__/b.pyc", False)],
+)
+def test_a_snapshot_depends_on_what_warms_it_and_what_that_compiles(
+    name: str, matters: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(snapshot, "TOOLS", tmp_path / "TOOLS")
+    monkeypatch.setattr(snapshot, "BPF_FOLDER", tmp_path / "BPF")
+    file = tmp_path / name
+    file.parent.mkdir(parents=True)
+    file.write_text("before")
+    before = snapshot_key(MACHINE, "made", "7.2")
+    file.write_text("after")
+    assert (snapshot_key(MACHINE, "made", "7.2") != before) is matters
