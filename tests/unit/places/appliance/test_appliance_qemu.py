@@ -136,8 +136,13 @@ def test_another_image_or_qemu_has_another_snapshot(made_from: str, version: str
 
 @pytest.mark.parametrize(
     ("name", "matters"),
-    [("TOOLS/warm", True), ("TOOLS/parts/b.py", True), ("BPF/kernel/c.h", True)]
-    + [("TOOLS/send", False), ("TOOLS/parts/__pycache__/b.pyc", False)],
+    [
+        ("TOOLS/warm", True),
+        ("TOOLS/parts/b.py", True),
+        ("BPF/kernel/c.h", True),
+        ("TOOLS/send", False),
+        ("TOOLS/parts/__pycache__/b.pyc", False),
+    ],
 )
 def test_a_snapshot_depends_on_what_warms_it_and_what_that_compiles(
     name: str, matters: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
