@@ -10,6 +10,9 @@ _ROOT_CURE: Final = "run as root, or with CAP_NET_ADMIN in this network namespac
 
 _MEMORY_CURE: Final = "see what takes it: free -m; dmesg | tail"
 
+_ADDRESS_CAUSE: Final = "the socket address lies where this process has no memory"
+_ADDRESS_CURE: Final = "give connect() a buffer of the address's whole length"
+
 _OPTION_CAUSES: Final = {
     errno.EINVAL: ("the driver takes 0 or 1 only", "give 0 or 1"),
     errno.ENOPROTOOPT: (
@@ -56,6 +59,7 @@ _CAUSES: Final[dict[tuple[str, int], tuple[str, str]]] = {
         "this tunnel id is taken in this network namespace, and a management socket attached to it",
         "see who holds it: ip l2tp show tunnel",
     ),
+    ("open tunnel", errno.EFAULT): (_ADDRESS_CAUSE, _ADDRESS_CURE),
     ("open tunnel", errno.ENOMEM): ("the kernel is out of memory", _MEMORY_CURE),
     ("open tunnel", errno.EALREADY): (
         "the management socket is attached to a tunnel already",
@@ -90,6 +94,7 @@ _CAUSES: Final[dict[tuple[str, int], tuple[str, str]]] = {
         "this session id belongs to a session that carries no PPP",
         "see who holds it: ip l2tp show session",
     ),
+    ("open session", errno.EFAULT): (_ADDRESS_CAUSE, _ADDRESS_CURE),
     ("open session", errno.ENOMEM): ("the kernel is out of memory", _MEMORY_CURE),
     ("open session", errno.EINVAL): (
         "the kernel refused the session's address",

@@ -44,8 +44,10 @@ def test_the_receive_path_hooks_in_by_another_name(symbols):
 
 def test_a_tunnel_knows_its_udp_socket_and_a_session_its_tunnel():
     modules.load_driver()
-    core = Btf.of_kernel().of_module("l2tp_core")
+    kernel = Btf.of_kernel()
+    core, ppp = kernel.of_module("l2tp_core"), kernel.of_module("l2tp_ppp")
     assert core.offsets([("l2tp_tunnel", "sock"), ("l2tp_session", "tunnel")])
+    assert ppp.offsets([("pppol2tp_session", "sk")])
 
 
 def test_tracepoints_took_the_place_of_the_debug_mask():
@@ -58,6 +60,10 @@ def test_tracepoints_took_the_place_of_the_debug_mask():
     core = Btf.of_kernel().of_module("l2tp_core")
     with pytest.raises(Exception, match="debug"):
         core.offsets([("l2tp_tunnel", "debug")])
+    control = Path("/sys/kernel/debug/dynamic_debug/control")
+    sites = [line for line in control.read_text().splitlines() if "/l2tp/l2tp_core.c:" in line]
+    assert len(sites) == 3
+    assert all("]l2tp_recv_common " in line for line in sites)
 
 
 def test_pppd_brings_the_plugin():

@@ -217,6 +217,36 @@ def test_a_number_that_has_passed_is_outside_the_window():
     in_private_netns(test)
 
 
+@pytest.mark.parametrize(("first", "is_taken"), [(32766, True), (32767, False), (40000, False)])
+def test_a_session_begins_with_any_number_inside_the_window(first, is_taken):
+    """Which is counted from 0 (l2tp_core.c: l2tp_seq_check_rx_window)."""
+
+    def test():
+        with Wire() as wire, l2tp_tracepoints() as trace:
+            near = Numbered(wire)
+            wire.right_udp.send(data_message(10, 1, lcp_echo(1), first))
+            assert frames(near.channel) == ([1] if is_taken else [])
+            assert near.counts() == ((1, 0, 0, 0) if is_taken else (0, 0, 0, 1))
+            refused = trace.events().count("session_pkt_outside_rx_window")
+            assert refused == (0 if is_taken else 1)
+
+    in_private_netns(test)
+
+
+def test_a_negative_reorder_timeout_drops_every_number():
+    """It is kept in jiffies, cut to an int, which is the past: frames are late from the start."""
+
+    def test():
+        with Wire(reorder_timeout_ms=LONG_MS) as wire, l2tp_tracepoints() as trace:
+            set_option(wire.near, SocketOption.REORDERTO, -1)
+            near = Numbered(wire)
+            assert near.send([0, 1, 2]) == []
+            assert near.counts() == (0, 3, 0, 3)
+            assert trace.events().count("session_pkt_expired") == 3
+
+    in_private_netns(test)
+
+
 def test_with_a_reorder_timeout_frames_wait_for_the_late_one():
     def test():
         with Wire(reorder_timeout_ms=LONG_MS) as wire:
@@ -247,9 +277,11 @@ def test_a_frame_that_waited_too_long_is_dropped_and_not_delivered():
 def test_what_still_waits_at_the_end_of_a_session_goes_with_it():
     def test():
         with Wire(reorder_timeout_ms=LONG_MS) as wire:
-            assert Numbered(wire).send([0, 2, 3]) == [0]
+            near = Numbered(wire)
+            assert near.send([0, 2, 3]) == [0]
             assert wire.near.stats().rx_errors == 0
             wire.left.close_session(1)
+            assert near.channel.receive() == b""  # the channel has ended, and gives nothing more
 
     in_private_netns(test)
 

@@ -66,7 +66,7 @@ def test_the_reorder_timeout_takes_milliseconds_and_keeps_jiffies():
 
 
 def test_a_negative_reorder_timeout_is_not_refused():
-    """It means for ever (jiffies.h: msecs_to_jiffies), and reads back as a negative number."""
+    """It reads back as a negative number; test_sequencing.py shows what it does."""
 
     def test():
         with Wire() as wire:

@@ -6,6 +6,7 @@ import ctypes
 import errno
 import os
 import socket
+import struct
 import subprocess
 from contextlib import ExitStack
 from pathlib import Path
@@ -16,8 +17,10 @@ from l2tp.kernel import libc
 from l2tp.kernel.errors import refusal
 from l2tp.kernel.ppp import Channel
 from l2tp.kernel.pppox import PppoxSession, SessionOptions
+from l2tp.kernel.udp import open_udp_socket
 from l2tp.protocol.errors import KernelError
 from l2tp.protocol.parameters import Address
+from tests.kernel.driver_states import make_session_without_socket
 from tests.kernel.pppox_support import Wire, in_private_netns, lcp_echo, shown
 from tests.kernel.probe_support import data_message
 from tests.kernel.raw_sockets import (
@@ -31,8 +34,11 @@ from tests.kernel.raw_sockets import (
     pppox,
     udp,
 )
+from tests.kernel.watching import capture
 
 pytestmark = pytest.mark.kernel
+
+IPPROTO_L2TP, IPPROTO_UDPLITE = 115, 136  # linux/in.h
 
 
 def test_the_management_socket_comes_before_a_session_socket():
@@ -70,11 +76,22 @@ def test_the_management_socket_makes_the_udp_socket_the_drivers():
     in_private_netns(test)
 
 
-def test_no_frame_ever_comes_out_of_the_management_socket():
+def test_no_sessions_frame_comes_out_of_the_management_socket():
+    """What does is the data of session 0, which no peer sends: the driver takes it for one."""
+
     def test():
-        with udp() as tunnel, attach(tunnel.fileno(), MANAGEMENT) as management:
+        with Wire() as wire, capture() as wires:
+            management = wire.left._management
             management.setblocking(False)
-            assert errno_of(management.recv, 100) in ("EIO", "EAGAIN")
+            near = wire.channel(wire.near)
+            wire.right_udp.send(data_message(10, 1, lcp_echo(1)))
+            assert near.receive() == lcp_echo(1)
+            assert errno_of(management.recv, 100) == "EAGAIN"
+            wire.right_udp.send(data_message(10, 0, lcp_echo(2)))
+            assert management.recv(100) == lcp_echo(2)
+            wires.sent()
+            management.send(lcp_echo(3))
+            assert [(one.tunnel_id, one.session_id) for one in wires.headers()] == [(20, 0)]
 
     in_private_netns(test)
 
@@ -121,6 +138,8 @@ def test_each_refusal_of_what_is_no_udp_socket():
                 (socket.AF_INET, socket.SOCK_STREAM, 0, "EPROTONOSUPPORT"),
                 (socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_UDP, "EPROTONOSUPPORT"),
                 (socket.AF_UNIX, socket.SOCK_DGRAM, 0, "EPROTONOSUPPORT"),
+                (socket.AF_INET, socket.SOCK_DGRAM, IPPROTO_L2TP, "EPROTONOSUPPORT"),
+                (socket.AF_INET, socket.SOCK_DGRAM, IPPROTO_UDPLITE, "EPROTONOSUPPORT"),
             ]
             for family, kind, protocol, expected in kinds:
                 sock = stack.enter_context(socket.socket(family, kind, protocol))
@@ -129,6 +148,45 @@ def test_each_refusal_of_what_is_no_udp_socket():
             assert errno_of(attach, null, MANAGEMENT) == "ENOTSOCK"
             os.close(null)
             assert shown("l2tp", "show", "tunnel") == ""
+
+    in_private_netns(test)
+
+
+def test_a_session_in_a_tunnel_of_another_namespace_is_refused():
+    def test():
+        with udp() as tunnel, attach(tunnel.fileno(), MANAGEMENT):
+            libc.unshare(0x4000_0000)  # CLONE_NEWNET: the session's socket is born elsewhere
+            assert errno_of(attach, tunnel.fileno(), SESSION) == "ENOENT"
+
+    in_private_netns(test)
+
+
+def test_a_socket_attaches_to_a_session_that_netlink_made_and_no_second_one():
+    def test():
+        with udp() as tunnel, attach(tunnel.fileno(), MANAGEMENT):
+            make_session_without_socket(10, 1, 2)
+            session = PppoxSession(attach(tunnel.fileno(), SESSION), 1)
+            assert errno_of(attach, tunnel.fileno(), SESSION) == "EEXIST"
+            session.configure(SessionOptions())
+            with Channel(session.channel()) as channel:
+                channel.send(lcp_echo(1))
+            assert session.stats().tx_packets == 1
+            session.close()
+
+    in_private_netns(test)
+
+
+def test_a_session_id_is_unique_in_its_tunnel_and_free_in_another():
+    def test():
+        with ExitStack() as stack:
+            one, two = stack.enter_context(udp()), stack.enter_context(udp(1709))
+            stack.enter_context(attach(one.fileno(), MANAGEMENT))
+            stack.enter_context(attach(two.fileno(), (11, 21, 0, 0)))
+            stack.enter_context(attach(one.fileno(), SESSION))
+            assert errno_of(attach, one.fileno(), SESSION) == "EEXIST"
+            stack.enter_context(attach(two.fileno(), (11, 21, 1, 2)))
+            said = shown("l2tp", "show", "session")
+            assert "Session 1 in tunnel 10" in said and "Session 1 in tunnel 11" in said
 
     in_private_netns(test)
 
@@ -221,6 +279,53 @@ def test_a_form_of_address_is_known_by_its_length(version, peer, length, said):
             management.close()
 
     in_private_netns(test)
+
+
+NAMES = [(2, "127.0.0.1", 38), (3, "127.0.0.1", 46), (2, "::1", 50), (3, "::1", 58)]
+"""Version, transport, and the size of the form that getsockname() and getpeername() give back."""
+
+
+@pytest.mark.parametrize(("version", "host", "length"), NAMES)
+def test_each_form_carries_frames_and_is_given_back(version, host, length):
+    """l2tp_ppp.c: pppol2tp_getname, which tells this end and the other one alike."""
+
+    def test():
+        here, there = Address(host, 1701), Address(host, 1702)
+        with ExitStack() as stack:
+            tunnel = stack.enter_context(open_udp_socket(here, there))
+            peer = stack.enter_context(open_udp_socket(there, here))
+            for ids in (MANAGEMENT, SESSION):
+                sock = stack.enter_context(
+                    attach(tunnel.fileno(), ids, peer=there, version=version)
+                )
+                given = address(tunnel.fileno(), ids, peer=there, version=version)
+                wanted = given[:6] + struct.pack("=i", os.getpid()) + given[10:]
+                assert (names_of(sock), len(given)) == ([wanted, wanted], length)
+            session = PppoxSession(sock, SESSION[2])
+            session.configure(SessionOptions())
+            channel = stack.enter_context(Channel(session.channel()))
+            channel.send(lcp_echo(1))
+            header = b"\0\2\0\x14\0\2" if version == 2 else b"\0\3\0\0\0\0\0\2"
+            assert peer.recv(100) == header + b"\xff\x03" + lcp_echo(1)
+
+    in_private_netns(test)
+
+
+def names_of(sock):
+    """What getsockname() and getpeername() write; Python's own know nothing of this family."""
+    found = []
+    for call in (libc._libc.getsockname, libc._libc.getpeername):
+        room, length = ctypes.create_string_buffer(128), ctypes.c_int(128)
+        assert call(sock.fileno(), room, ctypes.byref(length)) == 0
+        found.append(room.raw[: length.value])
+    return found
+
+
+def test_a_socket_that_is_connected_to_nothing_has_no_name():
+    with pppox() as sock:
+        room, length = ctypes.create_string_buffer(128), ctypes.c_int(128)
+        assert libc._libc.getsockname(sock.fileno(), room, ctypes.byref(length)) == -1
+        assert ctypes.get_errno() == errno.ENOTCONN
 
 
 def test_the_address_family_in_the_address_is_not_looked_at():

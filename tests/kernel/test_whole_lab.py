@@ -20,6 +20,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from lab.checks import CHECKS, ONLY_FOR
+from lab.interpreters import environment
 from lab.results.records import JOURNEY_LINE, TimelineRecord, TraceRecord
 from tests.kernel.lab_support import run_lab
 
@@ -163,6 +164,34 @@ def test_what_no_daemon_owns_is_found_and_shown(live: dict[str, Any]) -> None:
         run("check", "views", code=1)
     finally:
         subprocess.run([*inside, "del", "tunnel", "tunnel_id", "4711"], check=True)
+
+
+ORPHANS = """\
+from l2tp.kernel.pppox import PppoxTunnel, SessionOptions
+from l2tp.kernel.udp import open_udp_socket
+here, there = ("127.0.0.1", 5001), ("127.0.0.1", 5002)
+udp = open_udp_socket(here, there)
+tunnel = PppoxTunnel(udp.fileno(), 4713, 4714, there)
+tunnel.open_session(7, 8, SessionOptions())
+print("made", flush=True)
+input()
+"""
+
+
+def test_sessions_that_somebody_made_beside_a_daemon_are_found(live: dict[str, Any]) -> None:
+    """L2TPv2, which /proc lists as well, in the namespace of a daemon that has others."""
+    inside = ("ip", "netns", "exec", f"{LAB}-lns", sys.executable, "-c", ORPHANS)
+    with subprocess.Popen(
+        inside, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment()
+    ) as maker:
+        assert maker.stdout is not None
+        assert maker.stdout.readline() == b"made\n"
+        said = json.loads(run("status", "--json"))["lns"]["disagreements"]
+        shown = run("status")
+        maker.communicate(b"\n")
+    assert len(said) == 2
+    assert all(one.startswith("no daemon owns it, netlink and /proc shows it") for one in said)
+    assert "lns tunnel 4713:" in shown and "lns session 4713/7:" in shown
 
 
 def test_debug_messages_of_one_session_are_switched_on_read_and_switched_off(

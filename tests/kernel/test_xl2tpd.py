@@ -123,6 +123,19 @@ IMPATIENT = {"maximum_retries": 4, "backoff_cap_s": 2}
 """What xl2tpd lets one choose; its HELLO comes a minute after the tunnel, whatever one writes."""
 
 
+@pytest.mark.parametrize("ours", ["lac", "lns"])
+def test_hellos_that_are_lost_end_the_tunnel_at_our_end(tmp_path, ours):
+    pair = to_their_lns if ours == "lac" else to_our_lns
+    with pair(tmp_path, changes=EAGER, **IMPATIENT) as network:
+        network.lose(everything=True)
+        given_up = {"event": "TunnelClosed", "by_peer": False}
+        until(lambda: events_of(network, **given_up), "our end gives up")
+        (closed,) = events_of(network, **given_up)
+        assert "to HELLO after 3 retransmissions" in closed["cause"]
+        until(lambda: network.left(ours)["interfaces"] == [], "our end's interface is gone")
+        until(lambda: network.left(ours)["tunnels"] == [], "our end's tunnel is gone")
+
+
 @pytest.mark.long
 def test_our_lac_and_xl2tpds_lns_both_notice_a_dead_path(tmp_path):
     with to_their_lns(tmp_path, changes=EAGER, **IMPATIENT) as network:

@@ -49,6 +49,13 @@ def l2tp_tracepoints() -> Iterator[Trace]:
         folder.rmdir()
 
 
+class Header(NamedTuple):
+    """The ids in one data message's header: the receiver's own."""
+
+    tunnel_id: int
+    session_id: int
+
+
 class Sent(NamedTuple):
     """One data message on the wire: the port it left from, and its Ns where it has one."""
 
@@ -74,6 +81,14 @@ class Capture:
     def sent(self) -> list[Sent]:
         """The data messages since the last look, in the order of the wire."""
         return [message for packet in self._packets() if (message := _data_message(packet))]
+
+    def headers(self) -> list[Header]:
+        """The ids in the data messages since the last look, in the order of the wire."""
+        return [
+            Header(*struct.unpack_from("!2H", packet, _IP_UDP_OCTETS + 2))
+            for packet in self._packets()
+            if _data_message(packet)
+        ]
 
     def _packets(self) -> Iterator[bytes]:
         while True:

@@ -34,15 +34,15 @@ def test_each_refusal_names_its_cure(operation, code, cure):
     assert cure in str(error)
 
 
-# What pppol2tp_connect and the functions that it calls can return, but for EFAULT.
+# What pppol2tp_connect and the functions that it calls can return.
 CONNECT = {
     "open tunnel": (
         *(errno.EBADF, errno.ENOTSOCK, errno.EPROTONOSUPPORT, errno.EINVAL, errno.EBUSY),
-        *(errno.EEXIST, errno.EALREADY, errno.ENODEV, errno.ENOMEM),
+        *(errno.EEXIST, errno.EALREADY, errno.ENODEV, errno.ENOMEM, errno.EFAULT),
     ),
     "open session": (
         *(errno.ENOENT, errno.EEXIST, errno.EALREADY, errno.EBUSY, errno.ENODEV),
-        *(errno.EPROTOTYPE, errno.EINVAL, errno.ENOMEM),
+        *(errno.EPROTOTYPE, errno.EINVAL, errno.ENOMEM, errno.EFAULT),
     ),
 }
 
