@@ -194,13 +194,11 @@ def test_an_lns_opens_the_tunnel_that_it_calls_through(tmp_path):
         network.ping("lac", "203.0.113.1")
         (tunnel,) = tunnels(network, "lns")
         assert tunnel["name"] == "lac"
-        requests = [
-            one for one in network.log("lns") if (one["event"], one.get("name")) == SENT_SCCRQ
-        ]
-        assert len(requests) == 1
+        log = network.log("lns")
+        sent = [one["name"] for one in log if one["event"] == "MessageSent"]
+        received = [one["name"] for one in log if one["event"] == "MessageReceived"]
+        assert "SCCRQ" in sent and "SCCRQ" not in received
 
-
-SENT_SCCRQ = ("MessageSent", "SCCRQ")
 
 SIX = """[[tunnel]]
 name = "six"
