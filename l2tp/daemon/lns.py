@@ -50,7 +50,7 @@ class Lns(Role):
         if (lns.pool, _reserved(lns)) != (self._lns.pool, _reserved(self._lns)):
             # What is given must be given to nobody else while its session lives.
             taken = frozenset(self._given.values())
-            self._pool = AddressPool(lns.pool, taken | _reserved(lns))
+            self._pool = AddressPool(lns.pool, _reserved(lns), taken)
         self._config, self._lns = config, lns
         try:
             self.start()

@@ -16,12 +16,18 @@ class AddressPool:
     """Hands out the lowest free host address of a network, never one that is reserved.
 
     ``network`` is the pool, ``reserved`` addresses of it that nobody gets, such as our own side.
+    ``taken`` are in use already, of this pool or not, and free again once released.
     """
 
-    def __init__(self, network: IPv4Network, reserved: frozenset[IPv4Address]) -> None:
+    def __init__(
+        self,
+        network: IPv4Network,
+        reserved: frozenset[IPv4Address],
+        taken: frozenset[IPv4Address] = frozenset(),
+    ) -> None:
         self._network = network
         self._reserved = reserved
-        self._taken: set[IPv4Address] = set()
+        self._taken = {address for address in taken if address in network}
 
     def take(self) -> IPv4Address:
         """Return a free address and keep it taken; raises PoolExhausted."""

@@ -65,3 +65,26 @@ def test_a_reload_tells_every_mistake_and_changes_nothing(pair):
             assert not pair.lac.daemon.config.listen
 
     run(scenario)
+
+
+def test_an_address_in_use_at_a_reload_is_given_again_afterwards(pair):
+    async def given():
+        tunnel, session = await pair.lns.only_session()
+        (options,) = (pair.folder / "lns/ppp/sessions").iterdir()
+        line = next(one for one in options.read_text().splitlines() if "10.64.0.1:" in one)
+        return tunnel["local_tunnel_id"], session["local_session_id"], line.partition(":")[2]
+
+    async def scenario():
+        async with pair:
+            await pair.lns.hear("SessionReady")
+            tunnel, session, address = await given()
+            config = pair.folder / "lns" / "config.toml"
+            config.write_text(config.read_text().replace(pair.pool, "10.64.0.0/29"))
+            assert (await pair.lns.ask("reload"))["changed"] == ["lns"]
+            await pair.lns.ask("hangup", local_tunnel_id=tunnel, local_session_id=session)
+            await pair.lac.hear("SessionClosed")
+            await pair.lac.ask("call")
+            await pair.lns.hear("SessionReady", 2)
+            assert (await given())[2] == address == "10.64.0.2"
+
+    run(scenario)

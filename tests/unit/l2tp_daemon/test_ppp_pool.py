@@ -40,3 +40,15 @@ def test_releasing_twice_does_no_harm():
     addresses.release(address)
     addresses.release(address)
     assert {str(addresses.take()), str(addresses.take())} == {"10.64.0.2", "10.64.0.3"}
+
+
+def test_what_was_in_use_before_is_given_again_once_released():
+    in_use = frozenset(map(IPv4Address, ("10.64.0.2", "10.65.0.9")))
+    addresses = AddressPool(
+        IPv4Network("10.64.0.0/29"), frozenset({IPv4Address("10.64.0.1")}), in_use
+    )
+    assert len(addresses) == 1
+    assert str(addresses.take()) == "10.64.0.3"
+    for address in in_use:
+        addresses.release(address)
+    assert str(addresses.take()) == "10.64.0.2"
