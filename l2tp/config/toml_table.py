@@ -94,7 +94,10 @@ class Table:
         return self._read(key, str, "a string", default, default, check)
 
     def address(self, key: str, default: str | None = None, *, version: int | None = None) -> str:
-        """Read a numeric IP address, of one version if given."""
+        """Read a numeric IP address, of one version if given, spelt as the kernel spells it.
+
+        Two spellings of an IPv6 address are one, and a datagram's source is compared with it.
+        """
         wanted = f"an IPv{version} address" if version else "an IP address"
 
         def check(value: str) -> str | None:
@@ -104,7 +107,8 @@ class Table:
                 return f"{value!r} is not {wanted}"
             return f"{value!r} is not {wanted}" if version not in (None, found) else None
 
-        return self._read(key, str, "a string", default, "", check)
+        value = self._read(key, str, "a string", default, "", check)
+        return str(ipaddress.ip_address(value)) if value else value
 
     def network(self, key: str, default: str | None = None) -> str:
         """Read an IPv4 network such as 10.64.0.0/24."""

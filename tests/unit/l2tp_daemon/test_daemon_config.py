@@ -238,6 +238,17 @@ def test_an_address_that_is_listened_at_twice(problems):
     assert "listen[2].address: 198.51.100.2:1701 is listened at already" in problem
 
 
+def test_an_ipv6_address_is_the_same_in_every_spelling(load, problems):
+    text = LNS.replace("[listen]", "[[listen]]")
+    text += '[[listen]]\naddress = "2001:DB8:0::2"\n'
+    assert load(text, "lns").listen[1].address.host == "2001:db8::2"
+    (problem,) = problems(text + '[[listen]]\naddress = "2001:db8:0:0::2"\n', "lns")
+    assert "listen[3].address: [2001:db8::2]:1701 is listened at already" in problem
+    text = LAC.replace("192.0.2.1", "2001:DB8::1").replace("198.51.100.2", "2001:DB8:0::2")
+    (tunnel,) = load(text, "lac").tunnels
+    assert (tunnel.local.host, tunnel.peer.host) == ("2001:db8::1", "2001:db8::2")
+
+
 def test_a_lac_may_listen_and_an_lns_dial(load):
     tunnel = '[[tunnel]]\nname = "lns"\nlocal = "198.51.100.2"\npeer = "192.0.2.1"\n'
     assert load(LNS + tunnel, "lns").tunnels[0].peer == Address("192.0.2.1", 1701)
