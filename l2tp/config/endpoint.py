@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any, Final
 
 from l2tp.config.credentials import Credentials
@@ -84,18 +84,28 @@ def read_endpoint(
     values |= _integers(limits, _TOTALS, defaults)
     per_peer = _integers(limits, _PER_PEER, _defaults(Limits) | _DAEMONS_OWN)
     limits.close()
-    return EndpointConfig(
+    endpoint = EndpointConfig(
         host_name=host_name,
-        accepts_tunnels=listens,
         accepts_calls=role == "lns",
         accepts_outgoing_calls=dials,
-        secrets=credentials.tunnels if listens else {},
-        secret=credentials.tunnels.get("*") if listens else None,
         retention_s=None if retention == _NOT_SET else retention,
         dead_time_s=None if dead_time == _NOT_SET else dead_time,
         hidden_avps=_HIDDEN[hides],
         limits=Limits(**per_peer),
         **values,
+    )
+    return answering(endpoint, credentials, listens=listens)
+
+
+def answering(
+    endpoint: EndpointConfig, credentials: Credentials, *, listens: bool
+) -> EndpointConfig:
+    """Have an endpoint take the tunnels of others, by their secrets, where it ``listens``."""
+    return replace(
+        endpoint,
+        accepts_tunnels=listens,
+        secrets=credentials.tunnels if listens else {},
+        secret=credentials.tunnels.get("*") if listens else None,
     )
 
 

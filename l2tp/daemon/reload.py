@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any, Final
 
+from l2tp.config.endpoint import answering
 from l2tp.config.load import load_config
 from l2tp.config.settings import DaemonConfig
 
@@ -23,9 +24,9 @@ def reload(daemon: Daemon) -> dict[str, list[str]]:
     """
     before = daemon.config
     read = load_config(before.path, before.role)
-    changed = _differences(before, read)
-    needs_restart = [name for name in changed if name in _NEEDS_RESTART]
-    config = replace(read, **{name: getattr(before, name) for name in needs_restart})
+    needs_restart = [name for name in _differences(before, read) if name in _NEEDS_RESTART]
+    config = _keep(before, read)
+    changed = _differences(before, config) + needs_restart
     # First what may refuse: the rest cannot.
     daemon.endpoint.reconfigure(config.endpoint)
     daemon.config = config
@@ -39,6 +40,14 @@ def reload(daemon: Daemon) -> dict[str, list[str]]:
     )
     daemon.role.reconfigure(config)
     return {"changed": changed, "needs_restart": needs_restart}
+
+
+def _keep(before: DaemonConfig, read: DaemonConfig) -> DaemonConfig:
+    """Take what was read, but for what needs a restart and what follows from that."""
+    kept = replace(read, **{name: getattr(before, name) for name in _NEEDS_RESTART})
+    # As long as a listener is open its requests are met as ever, with the secrets of today.
+    endpoint = answering(kept.endpoint, kept.credentials, listens=bool(kept.listen))
+    return replace(kept, endpoint=endpoint)
 
 
 def _differences(before: DaemonConfig, after: DaemonConfig) -> list[str]:

@@ -11,6 +11,7 @@ from l2tp.daemon.shell import Daemon
 from l2tp.dataplane import MemoryDataPlane
 from l2tp.kernel.udp import open_udp_socket
 from l2tp.ppp.home import PppHome
+from l2tp.protocol.codec import decode_message
 from l2tp.protocol.errors import KernelError
 
 DEADLINE_S = 60
@@ -178,6 +179,16 @@ class Pair:
             await asyncio.gather(self.lac.task, self.lns.task)
         for end in (self.lac, self.lns):
             os.close(end.plane.null)
+
+
+async def answer_of(udp, kind):
+    """The first message of that kind which comes, acknowledging nothing."""
+    loop = asyncio.get_running_loop()
+    async with asyncio.timeout(DEADLINE_S):
+        while True:
+            data = await loop.sock_recv(udp, 2048)
+            if isinstance(message := decode_message(data[12:]), kind):
+                return message, udp.getpeername()
 
 
 def run(scenario):

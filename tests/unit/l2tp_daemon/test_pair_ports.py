@@ -8,10 +8,10 @@ import pytest
 
 from l2tp.daemon.control_server import RequestError
 from l2tp.kernel.udp import open_udp_socket
-from l2tp.protocol.codec import decode_message, encode_message
+from l2tp.protocol.codec import encode_message
 from l2tp.protocol.header import encode_control
 from l2tp.protocol.messages import HELLO, OUR_VERSION, SCCRP, SCCRQ
-from tests.support.daemon_pair import DEADLINE_S, add_tunnel, run
+from tests.support.daemon_pair import add_tunnel, answer_of, run
 
 
 def test_an_lns_may_answer_from_a_port_of_its_own(pair):
@@ -79,16 +79,6 @@ def test_a_kernel_that_cannot_tell_them_apart_is_named(pair):
             assert "answered from a free port" in changed["cause"]
 
     run(scenario)
-
-
-async def answer_of(udp, kind):
-    """The first message of that kind which comes, acknowledging nothing."""
-    loop = asyncio.get_running_loop()
-    async with asyncio.timeout(DEADLINE_S):
-        while True:
-            data = await loop.sock_recv(udp, 2048)
-            if isinstance(message := decode_message(data[12:]), kind):
-                return message, udp.getpeername()
 
 
 IMPATIENT = """\

@@ -6,7 +6,14 @@ import signal
 import pytest
 
 from l2tp.config.toml_table import ConfigurationError
-from tests.support.daemon_pair import SECRETS, run
+from l2tp.kernel.udp import open_udp_socket
+from l2tp.protocol.codec import encode_message
+from l2tp.protocol.constants import MessageType
+from l2tp.protocol.header import encode_control
+from l2tp.protocol.hiding import challenge_response
+from l2tp.protocol.messages import ControlMessage
+from tests.support.daemon_pair import SECRETS, answer_of, run
+from tests.support.scripted_peer import sccrq
 
 
 def test_reload_changes_what_is_new_and_leaves_what_is_live(pair):
@@ -86,5 +93,33 @@ def test_an_address_in_use_at_a_reload_is_given_again_afterwards(pair):
             await pair.lac.ask("call")
             await pair.lns.hear("SessionReady", 2)
             assert (await given())[2] == address == "10.64.0.2"
+
+    run(scenario)
+
+
+def test_a_listener_that_stays_until_the_restart_answers_as_before(pair):
+    listen = '[[listen]]\naddress = "127.0.0.1"\nport = 9\n'
+    pair.lac_text = listen
+
+    async def scenario():
+        async with pair:
+            await pair.lac.hear("SessionReady")
+            listener = open_udp_socket(("127.0.0.1", 0))
+            pair.lac.daemon.sockets.listen(listener)
+            config = pair.folder / "lac" / "config.toml"
+            config.write_text(config.read_text().replace(listen, ""))
+            secrets = pair.folder / "lac" / "secrets.toml"
+            secrets.write_text(SECRETS.replace('"t"', '"new"'))
+            answer = await pair.lac.ask("reload")
+            assert answer["needs_restart"] == ["listen"]
+            assert set(answer["changed"]) == {"listen", "endpoint", "credentials", "tunnels"}
+            assert (await pair.lac.ask("reload"))["changed"] == ["listen"]
+            with open_udp_socket(("127.0.0.1", 0), listener.getsockname()) as udp:
+                request = sccrq(host_name="lns", challenge=b"1" * 16)
+                udp.send(encode_control(0, 0, 0, 0, encode_message(request)))
+                answer, _ = await answer_of(udp, ControlMessage)
+            assert answer.name == "SCCRP"
+            proof = challenge_response(MessageType.SCCRP, b"new", b"1" * 16)
+            assert answer.challenge_response == proof
 
     run(scenario)
