@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Mapping
 from enum import Enum
 from pathlib import Path
-from typing import Any, Final, TextIO
+from typing import Any, BinaryIO, Final
 
 # What proves knowledge of a secret, or is one; never written, whoever asks.
 _SECRET_FIELDS: Final = frozenset(
@@ -24,13 +24,18 @@ class EventLog:
     """Writes events to a file and hands them to listeners.
 
     Every record has ``event``, ``time_ns`` (CLOCK_MONOTONIC), ``wall_ns`` (CLOCK_REALTIME),
-    ``local_tunnel_id`` and ``local_session_id``, null where they say nothing.
+    ``local_tunnel_id`` and ``local_session_id``, null where they say nothing. A record that the
+    disk does not take is lost to the file, and to nobody else: ``lost_records`` counts them,
+    ``failure`` says why, None while records are written.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._file = _open(path)
         self._listeners: list[Listener] = []
+        self._torn = b""
+        self.lost_records = 0
+        self.failure: str | None = None
 
     def write(
         self,
@@ -50,7 +55,7 @@ class EventLog:
         }
         for name, value in fields.items():
             record[name] = plain(value)
-        self._file.write(json.dumps(record) + "\n")
+        self._store(json.dumps(record).encode() + b"\n")
         for listener in tuple(self._listeners):
             listener(record)
 
@@ -70,20 +75,40 @@ class EventLog:
         return lambda: self._listeners.remove(listener)
 
     def reopen(self) -> None:
-        """Go on in a new file where somebody moved the old one away (logrotate)."""
-        new = _open(self._path)
+        """Go on in a new file where somebody moved the old one away (logrotate).
+
+        Where there can be none the old one goes on.
+        """
+        try:
+            new = _open(self._path)
+        except OSError as error:
+            self.failure = error.strerror
+            return
         self._file.close()
-        self._file = new
+        self._file, self._torn = new, b""
 
     def close(self) -> None:
         """Close the file."""
         self._file.close()
 
+    def _store(self, line: bytes) -> None:
+        """Write a line, after what is left of one that a full disk cut off: lines stay lines."""
+        try:
+            if self._torn:
+                self._torn = self._torn[self._file.write(self._torn) :]
+            if not self._torn:
+                self._torn = line[self._file.write(line) :]
+                self.failure = None
+                return
+        except OSError as error:
+            self.failure = error.strerror
+        self.lost_records += 1
 
-def _open(path: Path) -> TextIO:
+
+def _open(path: Path) -> BinaryIO:
     flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
-    # Line by line, so that what happened before a kill -9 is there.
-    return os.fdopen(os.open(path, flags, 0o600), "w", buffering=1, encoding="utf-8")
+    # Unbuffered, so that what happened before a kill -9 is there.
+    return os.fdopen(os.open(path, flags, 0o600), "wb", buffering=0)
 
 
 def plain(value: object) -> object:

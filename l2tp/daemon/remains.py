@@ -7,6 +7,7 @@ folder tells whether the daemon lives: nothing of a living one is ever touched.
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import json
 import os
@@ -77,7 +78,10 @@ class Remains:
 
     def _write(self, record: dict[str, object]) -> None:
         if self._journal >= 0:
-            os.write(self._journal, json.dumps(record).encode() + b"\n")
+            # A full disk costs the note, which only a kill would need, and not the tunnel. The
+            # line begins anew, for the one before may be cut off.
+            with contextlib.suppress(OSError):
+                os.write(self._journal, b"\n" + json.dumps(record).encode() + b"\n")
 
 
 def _lock(path: Path) -> int:

@@ -30,6 +30,8 @@ def status(daemon: Daemon) -> dict[str, Any]:
         "listening": [str(address) for address in daemon.sockets.listening],
         "tunnels": [_tunnel(daemon, tunnel) for tunnel in daemon.view.tunnels.values()],
         "dropped": {str(reason): count for reason, count in daemon.endpoint.dropped.items()},
+        # What a full disk kept out of log.jsonl, and why: null while it takes records.
+        "log": {"lost_records": daemon.log.lost_records, "failure": daemon.log.failure},
         "ended": [_ended(tunnel) for tunnel in daemon.view.ended],
     }
 

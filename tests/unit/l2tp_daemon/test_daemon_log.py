@@ -1,6 +1,8 @@
 """The structured log: what is in every line, and what is never in any."""
 
+import errno
 import json
+import os
 from dataclasses import dataclass
 
 import pytest
@@ -113,3 +115,52 @@ def test_others_cannot_read_it(log, tmp_path):
 )
 def test_plain(value, expected):
     assert plain(value) == expected
+
+
+class Disk:
+    """A file with so much room, in octets, as what a full disk does to one that is written to."""
+
+    def __init__(self, path):
+        self.room = 0
+        self._file = path.open("ab", buffering=0)
+
+    def write(self, data):
+        if not self.room:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        written = self._file.write(data[: self.room])
+        self.room -= written
+        return written
+
+    def close(self):
+        self._file.close()
+
+
+def test_a_full_disk_costs_records_and_nothing_else(log, tmp_path):
+    heard = []
+    log.listen(heard.append)
+    log._file.close()
+    log._file = disk = Disk(tmp_path / "log.jsonl")
+    log.write("Lost")
+    assert (log.lost_records, log.failure) == (1, "No space left on device")
+    disk.room = 20
+    log.write("CutOff")
+    log.write("LostToo")
+    disk.room = 10_000
+    log.write("Whole")
+    assert [record["event"] for record in heard] == ["Lost", "CutOff", "LostToo", "Whole"]
+    assert [record["event"] for record in records(tmp_path)] == ["CutOff", "Whole"]
+    assert (log.lost_records, log.failure) == (2, None)
+
+
+def test_a_log_that_cannot_be_opened_anew_goes_on_in_the_old_file(log, tmp_path):
+    path = tmp_path / "log.jsonl"
+    path.rename(tmp_path / "log.jsonl.1")
+    path.mkdir()
+    log.reopen()
+    assert log.failure == "Is a directory"
+    log.write("One")
+    path.rmdir()
+    log.reopen()
+    log.write("Two")
+    assert [record["event"] for record in records(tmp_path)] == ["Two"]
+    assert "One" in (tmp_path / "log.jsonl.1").read_text()

@@ -1,5 +1,7 @@
 """What is asked of a daemon while it runs: calls of each kind, a HELLO, and what it refuses."""
 
+from pathlib import Path
+
 import pytest
 
 from l2tp.daemon.control_server import RequestError
@@ -95,5 +97,22 @@ def test_a_hello_asks_for_a_sign_of_life(pair):
             await pair.lac.ask("hangup", local_tunnel_id=tunnel["local_tunnel_id"])
             with pytest.raises(LocalProtocolError, match="only an established one says HELLO"):
                 await pair.lac.ask("hello", local_tunnel_id=tunnel["local_tunnel_id"])
+
+    run(scenario)
+
+
+def test_a_full_disk_stops_no_call(pair):
+    async def scenario():
+        async with pair:
+            await pair.lac.hear("SessionReady")
+            assert (await pair.lac.ask("status"))["log"] == {"lost_records": 0, "failure": None}
+            for end in pair.ends:
+                end.daemon.log._file.close()
+                end.daemon.log._file = Path("/dev/full").open("wb", buffering=0)  # noqa: SIM115
+            await pair.lac.ask("call")
+            await pair.lac.hear("SessionReady", 2)
+            told = (await pair.lns.ask("status"))["log"]
+            assert told["lost_records"] > 3
+            assert told["failure"] == "No space left on device"
 
     run(scenario)

@@ -44,6 +44,19 @@ def sleeper(mark=None):
     return subprocess.Popen(["sleep", "600"], env=environment)
 
 
+def test_a_full_disk_costs_notes_and_not_the_tunnel(tmp_path, removed):
+    first = begin(tmp_path)
+    os.write(first._journal, b'{"add": [5, 6, "192.')
+    first.add(ONE)
+    full = os.open("/dev/full", os.O_WRONLY)
+    os.dup2(full, first._journal)
+    os.close(full)
+    first.add(TWO)
+    killed(first)
+    begin(tmp_path).close()
+    assert removed == [ONE]
+
+
 def test_a_successor_clears_what_is_in_the_journal(tmp_path, removed):
     first = begin(tmp_path)
     first.add(ONE)
