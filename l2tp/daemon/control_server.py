@@ -18,6 +18,7 @@ Operation = Callable[[Mapping[str, Any]], Awaitable[object]]
 
 # A listener that reads nothing for this long a backlog is let go, not waited for.
 _LARGEST_BACKLOG: Final = 4 * 1024 * 1024
+_LARGEST_REQUEST: Final = 64 * 1024
 
 
 class RequestError(L2tpError):
@@ -43,7 +44,9 @@ class ControlServer:
         self._path.unlink(missing_ok=True)
         mask = os.umask(0o077)
         try:
-            self._server = await asyncio.start_unix_server(self._serve, self._path)
+            self._server = await asyncio.start_unix_server(
+                self._serve, self._path, limit=_LARGEST_REQUEST
+            )
         finally:
             os.umask(mask)
 
@@ -62,28 +65,27 @@ class ControlServer:
         self._writers.add(writer)
         stop_listening: Callable[[], None] | None = None
         try:
-            async for line in reader:
+            while (line := await _next_line(reader)) != b"":
                 answer, events = await self._answer(line)
                 writer.write(json.dumps(answer).encode() + b"\n")
                 # In one step with the answer, so that nothing happens in between.
                 if events and stop_listening is None:
                     stop_listening = self._log.listen(lambda record: _send(writer, record))
                 await writer.drain()
-        except (ConnectionError, ValueError):
-            pass  # the client left, or sent a line that is no line
+        except ConnectionError:
+            pass  # the client left
         finally:
             if stop_listening is not None:
                 stop_listening()
             self._writers.discard(writer)
             writer.close()
 
-    async def _answer(self, line: bytes) -> tuple[dict[str, object], bool]:
+    async def _answer(self, line: bytes | None) -> tuple[dict[str, object], bool]:
         """Return the answer, and whether events are to follow it."""
         number: object = None
+        name: object = None
         try:
-            request = json.loads(line)
-            if not isinstance(request, dict):
-                raise RequestError('a request is a JSON object such as {"id": 1, "op": "status"}')
+            request = _parse(line)
             number = request.get("id")
             name = request.get("op")
             if name == "events":
@@ -92,11 +94,42 @@ class ControlServer:
             if operation is None:
                 raise RequestError(f"unknown op {name!r}; use one of {', '.join(OPERATIONS)}")
             return {"id": number, "ok": True, "result": await operation(request)}, False
-        except json.JSONDecodeError as error:
-            text = f"a request is one line of JSON: {error}"
-            return {"id": number, "ok": False, "error": text}, False
         except L2tpError as error:
             return {"id": number, "ok": False, "error": str(error)}, False
+        except Exception as error:
+            # A fault of ours: its trace is for the log, and whoever asked must not wait for ever.
+            context = {"message": f"a request for {name!r} failed", "exception": error}
+            asyncio.get_running_loop().call_exception_handler(context)
+            text = f"the daemon failed at it: {error!r}. See the end of "
+            text += str(self._path.with_name("log.jsonl"))
+            return {"id": number, "ok": False, "error": text}, False
+
+
+async def _next_line(reader: asyncio.StreamReader) -> bytes | None:
+    """Read a line; None for one that is too long, b"" at the end."""
+    is_whole = True
+    while True:
+        try:
+            line = await reader.readuntil()
+        except asyncio.IncompleteReadError as end:
+            line = end.partial
+        except asyncio.LimitOverrunError as error:
+            await reader.readexactly(error.consumed)
+            is_whole = False
+            continue
+        return line if is_whole else None
+
+
+def _parse(line: bytes | None) -> dict[str, Any]:
+    if line is None:
+        raise RequestError(f"a request is one line of at most {_LARGEST_REQUEST} octets")
+    try:
+        request = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise RequestError(f"a request is one line of JSON: {error}") from error
+    if not isinstance(request, dict):
+        raise RequestError('a request is a JSON object such as {"id": 1, "op": "status"}')
+    return request
 
 
 def _send(writer: asyncio.StreamWriter, record: dict[str, Any]) -> None:

@@ -133,16 +133,35 @@ def test_the_socket_is_its_owners(server):
         ),
         (b'{"id": 3}', "unknown op None"),
         (b'{"id": 3, "op": ["x"]}', "unknown op"),
+        (b'{"id": 3, "op": "\xe9"}', "one line of JSON: 'utf-8' codec can't decode"),
+        (b"[" * 60_000, "one line of JSON: maximum recursion depth"),
+        (b'{"id": %s}' % (b"9" * 5000), "one line of JSON: Exceeds the limit"),
+        (b'{"id": 3, "x": "%s"}' % (b"a" * 70_000), "one line of at most 65536 octets"),
+        (b"a" * 1_000_000, "one line of at most 65536 octets"),
+        (b'{"id": 3, "op": "hello"}', "the daemon failed at it: KeyError('local_tunnel_id')"),
     ],
 )
 def test_bad_requests_are_answered(server, line, words):
     with socket.socket(socket.AF_UNIX) as raw:
         raw.settimeout(20)
         raw.connect(str(server.path))
-        raw.sendall(line + b"\n")
-        answer = json.loads(raw.makefile().readline())
-    assert answer["ok"] is False
-    assert words in answer["error"]
+        raw.sendall(line + b'\n{"id": 4, "op": "status"}\n')
+        answers = raw.makefile()
+        answer = json.loads(answers.readline())
+        assert answer["ok"] is False
+        assert words in answer["error"]
+        # It costs the request, and not the connection.
+        assert json.loads(answers.readline())["id"] == 4
+
+
+def test_a_fault_of_ours_is_logged_with_its_trace(server, client):
+    faults = []
+    server.loop.set_exception_handler(lambda _, context: faults.append(context))
+    with pytest.raises(ControlError, match=r"See the end of .*/log\.jsonl"):
+        client._ask("hello")
+    (fault,) = faults
+    assert fault["message"] == "a request for 'hello' failed"
+    assert isinstance(fault["exception"], KeyError)
 
 
 def test_nobody_there(tmp_path):
