@@ -5,9 +5,11 @@ from __future__ import annotations
 import ipaddress
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Final, TypeVar, cast
 
+from l2tp.config.field_lines import FieldLines
 from l2tp.protocol.errors import L2tpError
 
 _T = TypeVar("_T")
@@ -28,7 +30,7 @@ class Document:
     def __init__(self, path: Path, text: str) -> None:
         self.path = path
         self.problems: list[str] = []
-        self._lines = text.splitlines()
+        self._text = text
         try:
             data = tomllib.loads(text)
         except tomllib.TOMLDecodeError as error:
@@ -37,9 +39,13 @@ class Document:
 
     def problem(self, where: tuple[str | int, ...], text: str) -> None:
         """Note a mistake at the field ``where``, such as ("tunnel", 0, "peer")."""
-        line = _find_line(self._lines, where)
+        line = self._lines.find(where)
         place = f"{self.path}:{line}" if line else str(self.path)
         self.problems.append(f"{place}: {_dotted(where)}: {text}")
+
+    @cached_property
+    def _lines(self) -> FieldLines:
+        return FieldLines(self._text)
 
     def finish(self) -> None:
         """Raise ConfigurationError if anything was wrong."""
@@ -227,34 +233,3 @@ def _dotted(where: tuple[str | int, ...]) -> str:
     for part in where:
         text += f"[{part + 1}]" if isinstance(part, int) else f".{part}" if text else part
     return text
-
-
-def _find_line(lines: Sequence[str], where: tuple[str | int, ...]) -> int | None:
-    """Find the line of a field, else of its table's header; None when neither is written."""
-    wanted = where[:-1]
-    current: tuple[str | int, ...] = ()
-    counts: dict[tuple[str | int, ...], int] = {}
-    header = None
-    for number, line in enumerate(lines, 1):
-        stripped = line.strip()
-        if stripped.startswith("["):
-            current = _header(stripped, counts)
-            if current == wanted:
-                header = number
-        elif current == wanted and stripped.split("=")[0].strip().strip("\"'") == where[-1]:
-            return number
-    return header
-
-
-def _header(line: str, counts: dict[tuple[str | int, ...], int]) -> tuple[str | int, ...]:
-    """Turn "[[tunnel.call]]" into its path, counting arrays of tables as they come."""
-    array = line.startswith("[[")
-    names = line.strip("[] ").split("#")[0].strip("[] ").split(".")
-    path: tuple[str | int, ...] = ()
-    for position, name in enumerate(names):
-        path = (*path, name.strip(" \"'"))
-        if array and position == len(names) - 1:
-            counts[path] = counts.get(path, -1) + 1
-        if path in counts:
-            path = (*path, counts[path])
-    return path

@@ -207,6 +207,60 @@ def test_what_is_missing_is_told_at_its_table(problems):
     ]
 
 
+@pytest.mark.parametrize(
+    ("text", "line", "where"),
+    [
+        ("[protcol]\nhello_interval_s = 1\n", 1, "protcol"),
+        ('[[tunel]]\nname = "x"\n', 1, "tunel"),
+        ("\n[limits.more]\nx = 1\n[limits]\n", 2, "limits.more"),
+        ('# [[tunel]]\n[[tunnel.cal]]\nuser = "u"\n', 2, "tunnel[1].cal"),
+        ("[limits] # of all\n\nmaximum_tunnels = 0\n", 3, "limits.maximum_tunnels"),
+        ("[limits.deep]\n[limits]\nmaximum_tunnels = 0\n", 3, "limits.maximum_tunnels"),
+        ("[ 'ppp' ]\n\"mtu\" = 1\n", 2, "ppp.mtu"),
+        ("[data]\nsend_sequence.x = 1\n", 2, "data.send_sequence"),
+    ],
+)
+def test_a_mistake_has_its_line_however_it_is_written(problems, text, line, where):
+    first = problems(LAC + text, "lac")[0]
+    assert first.startswith(f"config.toml:{line + len(LAC.splitlines())}: {where}: ")
+
+
+def test_dotted_keys_inline_tables_and_values_of_several_lines_have_their_lines(problems):
+    text = """\
+host_name = \"\"\"
+[[tunnel]]
+local = 1
+\"\"\"
+protocol = { challenge = true, hello_interval_s = -1 }
+limits.maximum_tunnels = 0
+tunnel = [
+  { name = "one", local = "192.0.2.1", peer = "192.0.2.2" },
+  { name = "two", local = "192.0.2.1", peer = "x", call = [{ user = "nobody" }] },
+]
+[ppp]
+options = [
+  "idle 5", # ]
+  7,
+]
+mtu = 1
+"""
+    assert {
+        problem.partition(": ")[0][12:] + problem.split(":")[2] for problem in problems(text, "lac")
+    } == {
+        "16 ppp.mtu",
+        "12 ppp.options",
+        "7 tunnel[2].peer",
+        "7 tunnel[2].call[1].user",
+        "5 protocol.hello_interval_s",
+        "6 limits.maximum_tunnels",
+    }
+
+
+def test_a_stray_table_among_the_secrets_has_its_line(problems):
+    problem = problems(LAC, "lac", secrets=SECRETS + "[oops]\n")[0]
+    assert problem.startswith("secrets.toml:6: oops: is not a setting")
+
+
 def test_the_other_roles_file(problems):
     text = LNS.replace("[listen]", 'role = "lns"\n[listen]', 1)
     assert 'this is the configuration of "lns", started as "lac"' in problems(text, "lac")[0]
