@@ -17,8 +17,10 @@ from l2tp.protocol.parameters import Address
 if TYPE_CHECKING:
     from l2tp.daemon.shell import Daemon
 
-# In retransmission_initial_s: a HELLO that is lost is sent once more.
+# In retransmission_initial_s. A HELLO that is lost is sent once more; whoever has not answered our
+# SCCRP for so long has most likely given up already, and asks again.
 _PATIENCE: Final = 2.0
+_PATIENCE_HALF_OPEN: Final = 1.0
 _STARTED_ANEW: Final = ResultCode(
     StopResult.CLEAR_REQUEST, message="no sign of life since its peer asked for another tunnel"
 )
@@ -48,7 +50,7 @@ def _is_open(daemon: Daemon, local_tunnel_id: int) -> bool:
 class ContestedPorts:
     """Asks the peer of the first tunnel for a sign of life, and gives the second what that leaves.
 
-    Until then nothing of the second is sent; the SCCRP goes out with its next retransmission.
+    Until then the second's SCCRP is held back.
     """
 
     def __init__(self, daemon: Daemon) -> None:
@@ -98,7 +100,9 @@ class ContestedPorts:
                 if _is_open(daemon, number) and daemon.endpoint.has_unacknowledged(number)
             ]
 
+        is_up = any(daemon.plane.has_tunnel(number) for number in tunnels)
+        patience = _PATIENCE if is_up else _PATIENCE_HALF_OPEN
         with suppress(TimeoutError):
-            async with asyncio.timeout(_PATIENCE * daemon.config.endpoint.retransmission_initial_s):
+            async with asyncio.timeout(patience * daemon.config.endpoint.retransmission_initial_s):
                 await daemon.until(lambda: not owing())
         return owing()

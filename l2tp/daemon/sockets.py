@@ -66,7 +66,8 @@ class UdpSockets:
         self._tunnels: dict[int, TunnelSocket] = {}
         # Tunnels without a socket of their own, and the one that speaks for them.
         self._speakers: dict[int, TunnelSocket] = {}
-        self._held: set[int] = set()
+        # What a tunnel that may not speak yet was last to say.
+        self._held: dict[int, Datagram | None] = {}
 
     def listen(self, udp: socket.socket) -> None:
         """Take over a listener, an open socket."""
@@ -157,6 +158,7 @@ class UdpSockets:
         """Send one datagram; a refusal is noted, for the channel sends it again."""
         number = datagram.local_tunnel_id
         if number in self._held:
+            self._held[number] = datagram
             return
         tunnel = self._tunnels.get(number) or self._speakers.get(number)
         if tunnel is None:
@@ -174,12 +176,14 @@ class UdpSockets:
                 return
 
     def hold(self, local_tunnel_id: int) -> None:
-        """Send nothing of a tunnel until ``release``: its channel sends it again."""
-        self._held.add(local_tunnel_id)
+        """Send nothing of a tunnel until ``release``."""
+        self._held[local_tunnel_id] = None
 
     def release(self, local_tunnel_id: int) -> None:
-        """Let a tunnel speak again."""
-        self._held.discard(local_tunnel_id)
+        """Let a tunnel speak again, with the last of what was held back."""
+        datagram = self._held.pop(local_tunnel_id, None)
+        if datagram is not None:
+            self.send(datagram)
 
     def between(self, local: Address, peer: Address) -> list[int]:
         """Find the open tunnels whose sockets are connected from ``local`` to ``peer``."""
