@@ -6,7 +6,7 @@ The statuses are pppd(8)'s, section EXIT STATUS; what they leave open, pppd's me
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -173,16 +173,9 @@ _WORDS: Final[dict[int, tuple[_Word, ...]]] = {
             _PEER,
         ),
         _Word(
-            "PAP authentication fail",
+            "PAP peer authentication failed",
             "the peer failed to authenticate itself (PAP): wrong name or secret",
             _C.AUTHENTICATION_FAILED,
-            PAP,
-            _PEER,
-        ),
-        _Word(
-            "No response to PAP authenticate-requests",
-            "the peer did not answer PAP in time",
-            _C.AUTHENTICATION_TIMEOUT,
             PAP,
             _PEER,
         ),
@@ -212,6 +205,18 @@ _WORDS: Final[dict[int, tuple[_Word, ...]]] = {
             PAP,
             _HERE,
         ),
+        _Word(
+            "CHAP authentication timed out",
+            "the peer did not answer CHAP in time",
+            _C.AUTHENTICATION_TIMEOUT,
+            CHAP,
+        ),
+        _Word(
+            "No response to PAP authenticate-requests",
+            "the peer did not answer PAP in time",
+            _C.AUTHENTICATION_TIMEOUT,
+            PAP,
+        ),
     ),
 }
 
@@ -229,6 +234,8 @@ NOT_SET_UP: Final = PppExit(
     CallResult.NOT_ESTABLISHED_IN_TIME,
     _C.NCP_TIMEOUT,
 )
+
+_OF_NETWORK: Final = frozenset({_C.NCP_TIMEOUT, _C.NO_NCPS})
 
 
 # How pppd ends when it is told to: in order, by its own farewell, or with its channel gone.
@@ -260,3 +267,14 @@ def explain_exit(status: int, *, asked: bool = False, said: Iterable[str] = ()) 
                 result=word.result or end.result,
             )
     return end
+
+
+def name_network_protocol(end: PppExit, families: Collection[str]) -> PppExit:
+    """Name a network protocol where an end speaks of one without saying which.
+
+    ``families`` are those that PPP was to bring up: "ipv4", "ipv6". Such an end may name none only
+    where none was wanted (RFC 3145 §3.4).
+    """
+    if end.protocol or end.code not in _OF_NETWORK:
+        return end
+    return replace(end, protocol=IPCP if "ipv4" in families else IPV6CP)

@@ -12,7 +12,7 @@ from typing import Final, Protocol
 
 from l2tp.dataplane import DataPlane, SessionOptions
 from l2tp.log import EventLog
-from l2tp.ppp.exits import NOT_SET_UP, SILENT_PEER, PppExit
+from l2tp.ppp.exits import NOT_SET_UP, SILENT_PEER, PppExit, name_network_protocol
 from l2tp.ppp.home import PppHome
 from l2tp.ppp.options import PppCall, PppSettings, render_options
 from l2tp.ppp.phases import Notice, Phase, PppState, parse_notice
@@ -225,7 +225,7 @@ class Sessions:
         for timer in (session.killer, session.deadline):
             if timer is not None:
                 timer.cancel()
-        end = session.verdict or end
+        end = name_network_protocol(session.verdict or end, self._settings.families)
         self._home.remove_options(session.call.session)
         ids = session.local_tunnel_id, session.local_session_id
         self._plane.close_session(*ids)

@@ -3,6 +3,7 @@
 import os
 import signal
 
+from l2tp.ppp.exits import IPCP
 from tests.support.daemon_pair import run
 
 
@@ -81,6 +82,19 @@ def test_a_pppd_that_refuses_says_why(pair):
             closed = await pair.lns.hear("SessionClosed")
             assert (closed["result_code"], closed["message"]) == (2, "pppd refused its options")
             assert pair.lac.heard("PppdSaid")[0]["line"] == "unrecognized option"
+
+    run(scenario)
+
+
+def test_no_network_protocol_at_all_names_the_first_that_was_wanted(pair):
+    pair.pppd["lac"] = "#!/bin/sh\nexit 10\n"
+
+    async def scenario():
+        async with pair:
+            await pair.lns.hear("SessionClosed")
+            (cdn,) = [one["message"] for one in pair.lns.records if one.get("name") == "CDN"]
+            said = f"code=18, protocol={IPCP}, direction=0"
+            assert said in cdn["ppp_disconnect_cause_code"]
 
     run(scenario)
 
