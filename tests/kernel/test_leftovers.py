@@ -74,6 +74,7 @@ def test_a_test_that_leaves_something_fails(monkeypatch: pytest.MonkeyPatch):
     conftest.hold_to_account(watch)
 
 
+@pytest.mark.long
 def test_a_test_that_leaves_a_session_fails(monkeypatch: pytest.MonkeyPatch):
     with (
         closing(KernelLog()) as log,
@@ -92,6 +93,7 @@ def test_a_test_that_leaves_a_session_fails(monkeypatch: pytest.MonkeyPatch):
         conftest.hold_to_account(watch)
 
 
+@pytest.mark.long
 def test_a_test_that_leaves_a_pppd_fails(tmp_path, monkeypatch: pytest.MonkeyPatch):
     # What the kernel calls a process is the name of its program.
     program = tmp_path / "pppd"
