@@ -19,9 +19,9 @@ from lab.running.ipsec import (
     ipsec_files,
     ipsec_processes,
     needs_certificates,
-    rulesets,
 )
 from lab.running.live import Live, SessionEnds
+from lab.running.packet_filters import filter_files, rulesets
 from lab.running.peers import lab_peer_files, peer_processes
 from lab.running.supervision import why_ended
 from lab.topology import Topology
@@ -52,6 +52,7 @@ def bring_up(lab: str, topology: Topology, console: Console) -> Live:
             *daemon_files(topology, folder),
             *lab_peer_files(topology, folder),
             *_protection(topology, folder),
+            *filter_files(topology, folder),
         ),
         rulesets=rulesets(topology, folder, lab=lab),
         processes=(

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lab.network.plan import File, Folder, Process, Ruleset
+from lab.network.plan import File, Folder, Process
 from lab.topology import Node, Topology, Tunnel, netns_name
 
 if TYPE_CHECKING:
@@ -76,29 +76,6 @@ _SECRET = """\
   }}
 """
 
-# Belt and braces: whatever strongSwan does, L2TP neither leaves nor arrives outside IPsec.
-_GUARD = """\
-table inet l2tp_lab {{
-  chain in {{
-    type filter hook input priority filter;
-    udp dport {port} meta secpath missing counter drop
-  }}
-  chain out {{
-    type filter hook output priority filter;
-    udp {direction} {port} rt ipsec missing counter drop
-  }}
-}}
-"""
-
-_NAT = """\
-table ip l2tp_lab {{
-  chain out {{
-    type nat hook postrouting priority srcnat;
-    oifname "{interface}" masquerade
-  }}
-}}
-"""
-
 
 def protected_tunnels(topology: Topology) -> tuple[Tunnel, ...]:
     """Give the tunnels that run inside IPsec, one of each pair of nodes."""
@@ -122,7 +99,7 @@ def ipsec_folder(folder: Path, node: str) -> Path:
 def ipsec_files(
     topology: Topology, folder: Path, *, authority: Authority | None = None
 ) -> tuple[Folder | File, ...]:
-    """Lay out each charon's folder, and each filter's rules, inside the runtime folder.
+    """Lay out each charon's folder inside the runtime folder.
 
     ``authority`` signs what the tunnels with certificates need; what is secret only root can read.
     """
@@ -144,8 +121,6 @@ def _files(
             if authority is None:
                 raise ValueError("tunnels with certificates need somebody to sign them")
             yield from _certificates(home, node.name, authority)
-    for path, text in _rules(topology, folder):
-        yield File(str(path), text, 0o600)
 
 
 def _certificates(home: Path, node: str, authority: Authority) -> Iterator[Folder | File]:
@@ -205,24 +180,6 @@ def _is_by_certificate(tunnel: Tunnel) -> bool:
 def needs_certificates(topology: Topology) -> bool:
     """Tell whether somebody must sign certificates for this topology."""
     return any(_is_by_certificate(tunnel) for tunnel in protected_tunnels(topology))
-
-
-def rulesets(topology: Topology, folder: Path, *, lab: str) -> tuple[Ruleset, ...]:
-    """Say which packet filters the nodes get: NAT at routers, a guard where IPsec ends."""
-    return tuple(
-        Ruleset(netns_name(lab, path.stem.partition(".")[0]), str(path))
-        for path, _ in _rules(topology, folder)
-    )
-
-
-def _rules(topology: Topology, folder: Path) -> Iterator[tuple[Path, str]]:
-    for node in topology.nodes:
-        if node.nat is not None:
-            yield folder / f"{node.name}.nft", _NAT.format(interface=node.nat)
-    for node in protected_nodes(topology):
-        direction = "dport" if node.kind == "lac" else "sport"
-        text = _GUARD.format(port=topology.l2tp.port, direction=direction)
-        yield folder / f"{node.name}.nft", text
 
 
 def ipsec_processes(

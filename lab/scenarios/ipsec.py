@@ -6,26 +6,20 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from lab.errors import CannotRun
-from lab.instruments.capture import Capture, capture
+from lab.instruments.capture import capture
 from lab.instruments.kernelview import associations, run_in
 from lab.instruments.ping import ping
-from lab.running.dialling import dial_missing, wait_for_sessions
-from lab.running.ipsec import protected_nodes, protected_tunnels
+from lab.running.ipsec import protected_tunnels
 from lab.running.live import Live, SessionEnds
 from lab.scenarios.finding import Finding
+from lab.scenarios.ipsec_ends import deaths_and_returns
+from lab.scenarios.outsider import nothing_clear, observer
 from lab.topology import Tunnel
 from lab.topology.paths import nodes_on_the_way, way_of
-from lab.waiting import wait_for
 
 QUESTION = "Does nothing leave unencrypted, and does a tunnel die and come back with IPsec?"
 
 _COUNT = 3
-
-#: IKE's retransmissions and L2TP's together, in seconds on an ordinary box.
-_PATIENCE_S = 60.0
-
-#: Whatever is IP and not IKE, ESP or ESP in UDP (RFC 3948 §4).
-_OPEN = "not (esp or udp port 500 or udp port 4500)"
 
 # ESP 8, initialisation vector 8 and tag 16 of AES-GCM (RFC 4106); behind a NAT UDP's 8 (RFC 3948).
 _ESP, _NAT_UDP, _TRAILER = 8 + 8 + 16, 8, 2
@@ -33,7 +27,7 @@ _IP, _UDP, _L2TP, _PPP = 20, 8, 6, 4
 
 
 def run(live: Live) -> Iterator[Finding]:
-    """Capture on the way while traffic flows, then cut the way, then mend it."""
+    """Capture on the way while traffic flows, while the associations are dead, and afterwards."""
     tunnels = protected_tunnels(live.topology)
     if not tunnels:
         raise CannotRun("no tunnel of this lab is inside IPsec. Run: l2tp-lab up --topology vpn")
@@ -42,7 +36,7 @@ def run(live: Live) -> Iterator[Finding]:
         holds &= finding.holds
         yield finding
     if holds:  # what runs in the clear neither dies nor comes back with an association
-        yield from _cut_and_mended(live, tunnels)
+        yield from deaths_and_returns(live, tunnels)
 
 
 def _as_it_is(live: Live, tunnels: tuple[Tunnel, ...]) -> Iterator[Finding]:
@@ -70,21 +64,9 @@ def _is_behind_nat(live: Live, tunnel: Tunnel) -> bool:
     return any(node.nat is not None for node in nodes_on_the_way(live.topology, tunnel))
 
 
-def _observer(live: Live, tunnel: Tunnel) -> str:
-    """Choose the router that sees what the outside sees: one that translates nothing."""
-    way = nodes_on_the_way(live.topology, tunnel)
-    routers = [node for node in way if node.kind == "router" and node.nat is None]
-    if not routers:
-        raise CannotRun(
-            f"no router without NAT is between {tunnel.lac} and {tunnel.lns} to watch from; "
-            "add one to the topology"
-        )
-    return routers[-1].name
-
-
 def _encrypted(live: Live, ends: SessionEnds) -> Iterator[Finding]:
     targets = live.targets(ends)
-    router = _observer(live, ends.tunnel)
+    router = observer(live, ends.tunnel)
     with capture(live.netns(router)) as captured:
         for target in targets:
             answer = ping(
@@ -106,21 +88,7 @@ def _encrypted(live: Live, ends: SessionEnds) -> Iterator[Finding]:
             passed >= 2 * _COUNT * len(targets),
             f"{passed} packets",
         )
-        yield from _nothing_open(live, captured, router, ends.call.user)
-
-
-def _nothing_open(live: Live, captured: Capture, router: str, what: str) -> Iterator[Finding]:
-    hosts = {tunnel.lns_address for tunnel in protected_tunnels(live.topology)}
-    places = " or ".join(f"ip host {host}" for host in sorted(hosts))
-    leaked = captured.count(f"({places}) and {_OPEN} and not icmp")
-    yield Finding(
-        f"{what}: nothing but IKE and ESP went to or from the LNS past {router}",
-        leaked == 0,
-        f"{leaked} other packets",
-    )
-    port = live.topology.l2tp.port
-    plain = captured.count("udp port", str(port))
-    yield Finding(f"{what}: no L2TP in the clear (UDP {port})", plain == 0, f"{plain} datagrams")
+        yield from nothing_clear(live, captured, router, ends.call.user)
 
 
 def _remaining_mtu(live: Live, ends: SessionEnds) -> Iterator[Finding]:
@@ -133,7 +101,7 @@ def _remaining_mtu(live: Live, ends: SessionEnds) -> Iterator[Finding]:
     room = _room(live, ends.tunnel)
     with _mtu_of(netns, interface, room + 1, live.topology.l2tp.ppp.mtu):
         for size, fragments_wanted in ((room, False), (room + 1, True)):
-            with capture(live.netns(_observer(live, ends.tunnel))) as captured:
+            with capture(live.netns(observer(live, ends.tunnel))) as captured:
                 ping(netns, targets[0], count=1, interface=interface, size=size)
                 source = captured.count(f"dst {ends.tunnel.lns_address} and ip[6:2] & 0x3fff != 0")
             yield Finding(
@@ -168,54 +136,3 @@ def _mtu_of(netns: str, interface: str, mtu: int, afterwards: int) -> Iterator[N
         yield
     finally:
         run_in(netns, ["ip", "link", "set", "dev", interface, "mtu", str(afterwards)])
-
-
-def _cut_and_mended(live: Live, tunnels: tuple[Tunnel, ...]) -> Iterator[Finding]:
-    router = _observer(live, tunnels[0])
-    counted = len(live.sessions())
-    nodes = [node.name for node in protected_nodes(live.topology)]
-    with capture(live.netns(router)) as captured:
-        with _cut(live.netns(router)):
-            wait_for(
-                lambda: not any(associations(live.netns(node)) for node in nodes),
-                f"the end of every association while {router} forwards nothing",
-                deadline_s=_PATIENCE_S,
-            )
-            yield Finding(
-                f"{router} forwards nothing: dead-peer detection ends the associations",
-                True,
-                f"no association left on {', '.join(nodes)}",
-            )
-            wait_for(
-                lambda: not any(_established(live, node) for node in nodes),
-                "the end of every tunnel whose association is gone",
-                deadline_s=_PATIENCE_S,
-            )
-            yield Finding(
-                "the tunnels end with them", True, f"none established on {', '.join(nodes)}"
-            )
-        dial_missing(live)
-        sessions = wait_for_sessions(live)
-        yield Finding(
-            "with the way mended, a new call brings association, tunnel and session back",
-            len(sessions) == counted and all(associations(live.netns(t.lac)) for t in tunnels),
-            f"{len(sessions)} of {counted} sessions are up again",
-        )
-        yield from _nothing_open(live, captured, router, "all that time")
-
-
-def _established(live: Live, node: str) -> bool:
-    return any(tunnel["state"] == "established" for tunnel in live.status(node)["tunnels"])
-
-
-@contextmanager
-def _cut(netns: str) -> Iterator[None]:
-    table = "inet l2tp_lab_cut"
-    chain = "chain cut { type filter hook forward priority 0; policy drop; }"
-    done = run_in(netns, ["nft", f"table {table} {{ {chain}; }}"])
-    if done.returncode:
-        raise CannotRun(f"nft: {done.stderr.strip()}")
-    try:
-        yield
-    finally:
-        run_in(netns, ["nft", f"delete table {table}"])

@@ -12,6 +12,9 @@ from typing import Any
 import pytest
 
 from lab.instruments.kernelview import processes
+from lab.instruments.nftables import counted
+from lab.network.plan import runtime_folder
+from lab.running.packet_filters import GUARD, USERS
 from tests.kernel.lab_support import run_lab
 
 pytestmark = [pytest.mark.kernel, pytest.mark.long]
@@ -62,8 +65,13 @@ def test_nothing_leaves_unencrypted_and_the_tunnels_live_and_die_with_ipsec(
     result = check("ipsec")["ipsec"]
     assert result["outcome"] == "pass"
     said = " ".join(one["asserts"] for one in result["observations"])
-    for words in ("ESP in UDP (NAT)", "plain ESP", "in fragments", "dead-peer", "a new call"):
+    for words in (
+        *("ESP in UDP (NAT)", "plain ESP", "in fragments", "dead-peer", "would leave outside"),
+        *("without a session", "its way was open", "a new call", "dead and alive: nothing but IKE"),
+    ):
         assert words in said
+    # home has another route than the session's, the default one: only the filter stops its users.
+    assert counted(f"{LAB}-home", GUARD, USERS) > 0
 
 
 def test_the_other_checks_hold_as_well(live: dict[str, Any]) -> None:
@@ -94,6 +102,18 @@ def test_each_charon_has_a_file_system_of_its_own(
 
 def inside(node: str, *words: str) -> None:
     subprocess.run(["ip", "netns", "exec", f"{LAB}-{node}", *words], check=True)
+
+
+def test_the_check_fails_where_users_leave_by_another_way(live: dict[str, Any]) -> None:
+    inside("home", "nft", "flush", "chain", "inet", GUARD, USERS)
+    rules = runtime_folder(LAB) / "home.nft"
+    try:
+        result = check("ipsec", code=1)["ipsec"]
+    finally:
+        inside("home", "nft", "delete", "table", "inet", GUARD)
+        inside("home", "nft", "-f", str(rules))
+    wrong = [one["asserts"] for one in result["observations"] if not one["holds"]]
+    assert wrong == ["dead and alive: nothing but IKE and ESP passed gateway"]
 
 
 def test_the_check_fails_where_encryption_is_taken_away(live: dict[str, Any]) -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from lab.errors import CannotRun
 from lab.instruments.iperf import read_iperf
+from lab.instruments.nftables import read_counters
 from lab.instruments.ping import PingResult, read_ping
 
 # From iputils 20240117 and 20221126 in the lab.
@@ -69,3 +70,18 @@ def test_iperf_reports_what_the_receiver_got() -> None:
 def test_iperf_that_did_not_run_says_why(text: str, words: str) -> None:
     with pytest.raises(CannotRun, match=words):
         read_iperf(text)
+
+
+NFT = """{"nftables": [
+  {"metainfo": {"json_schema_version": 1}},
+  {"chain": {"family": "inet", "table": "guard", "name": "out"}},
+  {"rule": {"chain": "in", "expr": [{"counter": {"packets": 1, "bytes": 60}}, {"drop": null}]}},
+  {"rule": {"chain": "out", "expr": [{"return": null}]}},
+  {"rule": {"chain": "out", "expr": [{"counter": {"packets": 3, "bytes": 180}}, {"drop": null}]}},
+  {"rule": {"chain": "out", "expr": [{"counter": {"packets": 4, "bytes": 240}}, {"drop": null}]}}
+]}"""
+
+
+def test_counters_are_those_of_the_chains_asked_for() -> None:
+    assert list(read_counters(NFT, ("out",))) == [3, 4]
+    assert list(read_counters(NFT, ("in", "out"))) == [1, 3, 4]

@@ -13,8 +13,8 @@ from lab.running.ipsec import (
     ipsec_processes,
     needs_certificates,
     protected_nodes,
-    rulesets,
 )
+from lab.running.packet_filters import filter_files, rulesets
 from lab.topology import load_topology
 from lab.topology.paths import nodes_on_the_way
 
@@ -29,7 +29,11 @@ class Signer:
 
 
 def files() -> dict[str, File | Folder]:
-    made = ipsec_files(load_topology("vpn"), FOLDER, authority=Signer())  # type: ignore[arg-type]
+    topology = load_topology("vpn")
+    made = (
+        *ipsec_files(topology, FOLDER, authority=Signer()),  # type: ignore[arg-type]
+        *filter_files(topology, FOLDER),
+    )
     return {str(Path(step.path).relative_to(FOLDER)): step for step in made}
 
 
@@ -43,6 +47,7 @@ def test_a_lab_without_ipsec_gets_none_of_it() -> None:
     plain = load_topology("default")
     assert ipsec_files(plain, FOLDER) == ()
     assert ipsec_processes(plain, FOLDER, lab="lab") == ()
+    assert filter_files(plain, FOLDER) == ()
     assert rulesets(plain, FOLDER, lab="lab") == ()
     assert not needs_certificates(plain)
 
@@ -98,6 +103,15 @@ def test_filters_guard_both_ends_and_translate_at_the_gateway() -> None:
     assert 'oifname "core" masquerade' in text("gateway.nft")
     assert "udp dport 1701 rt ipsec missing" in text("home.nft")
     assert "udp sport 1701 rt ipsec missing" in text("lns.nft")
+
+
+def test_what_belongs_into_a_session_leaves_by_no_other_way() -> None:
+    rules = text("home.nft").splitlines()
+    dropped = rules.index("    ip daddr 203.0.113.0/24 counter drop")
+    for passes in ("oiftype { ppp, loopback }", "meta l4proto esp", "ip daddr 192.168.1.0/24"):
+        assert rules.index(f"    {passes} return") < dropped
+    assert text("home.nft").count("jump users") == 2
+    assert "chain users" not in text("lns.nft")
 
 
 @pytest.mark.parametrize(("number", "between"), [(0, ["gateway", "core"]), (1, ["core"])])
