@@ -38,13 +38,17 @@ def ping(
     count: int,
     interface: str | None = None,
     size: int | None = None,
+    wait_s: float | None = None,
 ) -> PingResult:
     """Ping from a namespace. ``size`` in bytes, IP header included, forbids fragmentation.
+
+    The last answer is waited for ``wait_s``, or for 2 s stretched by the machine's slowness.
 
     ``target`` may be a link-local address where there is an ``interface``.
     """
     version = ip_address(target.partition("%")[0]).version
-    options = ["-n", f"-{version}", "-c", str(count), "-i", "0.2", "-W", f"{scaled(2):.0f}"]
+    limit = f"{wait_s or scaled(2):.0f}"
+    options = ["-n", f"-{version}", "-c", str(count), "-i", "0.2", "-W", limit]
     if interface:
         options += ["-I", interface]
     if size is not None:

@@ -35,7 +35,12 @@ charon-systemd {{
     vici {{ socket = unix://{folder}/vici.sock }}
     kernel-netlink {{ xfrm_acq_expires = 12 }}
   }}
-  filelog {{ stderr {{ default = 1 }} }}
+  filelog {{
+    stderr {{
+      default = 1
+      time_format = %T
+    }}
+  }}
   journal {{ default = -1 }}
   start-scripts {{ load = swanctl --load-all --noprompt --uri unix://{folder}/vici.sock }}
 }}
