@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import fields, replace
 from typing import Any, Final
 
+from l2tp.config.avp_text import read_avp_text
 from l2tp.config.credentials import Credentials
 from l2tp.config.toml_table import Table
 from l2tp.protocol.avp import AVP_TABLE
@@ -66,13 +67,14 @@ def read_endpoint(
 
     One that ``listens`` takes tunnels, one that ``dials`` outgoing calls.
     """
-    host_name = root.text("host_name", role)
+    host_name = read_avp_text(root, "host_name", role)
     protocol = root.table("protocol")
     defaults = _defaults(EndpointConfig)
     values: dict[str, Any] = {
         name: protocol.number(name, low, high, float(defaults[name]))
         for name, low, high in _PROTOCOL_NUMBERS
     }
+    protocol.ascending("retransmission_initial_s", "retransmission_cap_s", values)
     values |= _integers(protocol, _PROTOCOL_INTEGERS, defaults)
     retention = protocol.number("retention_s", 0.0, _HOUR_S, _NOT_SET)
     dead_time = protocol.number("dead_time_s", 0.5, _HOUR_S, _NOT_SET)

@@ -99,8 +99,15 @@ def _lns(root: Table, ppp: Table, credentials: Credentials, *, ipv4: bool) -> Ln
             table.problem("ipv4", f"{owner} {user.ipv4} already; give each user its own address")
         users[user.name] = user
         table.close()
-    return LnsConfig(
+    lns = LnsConfig(
         local_ipv4=ipaddress.IPv4Address(local or "0.0.0.0"),
         pool=ipaddress.IPv4Network(pool or "0.0.0.0/32"),
         users=users,
     )
+    if ipv4 and local and pool and all(host in lns.reserved for host in lns.pool.hosts()):
+        ppp.problem(
+            "pool",
+            f"{pool} has no address for a caller besides those of the LNS and of certain users; "
+            "choose a larger network",
+        )
+    return lns

@@ -87,6 +87,12 @@ class LnsConfig:
     pool: IPv4Network
     users: Mapping[str, UserConfig]
 
+    @property
+    def reserved(self) -> frozenset[IPv4Address]:
+        """Return what no caller gets from the pool: our own address, and those of certain users."""
+        users = (user.ipv4 for user in self.users.values() if user.ipv4)
+        return frozenset({self.local_ipv4, *users})
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DaemonConfig:

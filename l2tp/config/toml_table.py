@@ -84,8 +84,19 @@ class Table:
         return self._read(key, int, "an integer", default, low, _between(low, high))
 
     def number(self, key: str, low: float, high: float, default: float | None = None) -> float:
-        """Read an integer or float from ``low`` to ``high``."""
-        return float(self._read(key, (int, float), "a number", default, low, _between(low, high)))
+        """Read an integer or float from ``low`` to ``high``; the default stands for a wrong one."""
+        placeholder = low if default is None else default
+        check = _between(low, high)
+        return float(self._read(key, (int, float), "a number", default, placeholder, check))
+
+    def ascending(self, lower: str, upper: str, values: Mapping[str, float]) -> None:
+        """Note where of two numbers that were read the one that is to be lower is not."""
+        if values[lower] > values[upper]:
+            self.problem(
+                lower,
+                f"{values[lower]:g} is more than {upper}, {values[upper]:g}; "
+                "lower the one or raise the other",
+            )
 
     def boolean(self, key: str, default: bool) -> bool:
         """Read true or false."""

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ipaddress
+from dataclasses import asdict
 from typing import Final
 
+from l2tp.config.avp_text import read_avp_text
 from l2tp.config.credentials import Credentials
 from l2tp.config.settings import CallConfig, ListenConfig, RedialConfig, TunnelConfig
 from l2tp.config.toml_table import Table
@@ -40,6 +42,7 @@ def read_redial(root: Table) -> RedialConfig:
         longest_s=table.number("longest_s", 0.1, _DAY_S, defaults.longest_s),
         attempts=table.integer("attempts", 0, 1_000_000, defaults.attempts),
     )
+    table.ascending("first_s", "longest_s", asdict(redial))
     table.close()
     return redial
 
@@ -60,7 +63,7 @@ def read_lines(root: Table, credentials: Credentials) -> tuple[CallConfig, ...]:
     lines: list[CallConfig] = []
     for table in root.tables("line"):
         line = CallConfig(
-            called_number=table.text("number"),
+            called_number=read_avp_text(table, "number"),
             user=table.text("user"),
             routes=table.prefixes("routes"),
             addresses=table.interfaces("addresses"),
@@ -101,8 +104,8 @@ def _call(table: Table, peer: str, credentials: Credentials) -> CallConfig:
         routes=table.prefixes("routes"),
         addresses=table.interfaces("addresses"),
         at_start=table.boolean("at_start", True),
-        called_number=table.text("called_number", " ").strip() or None,
-        calling_number=table.text("calling_number", " ").strip() or None,
+        called_number=read_avp_text(table, "called_number", " ").strip() or None,
+        calling_number=read_avp_text(table, "calling_number", " ").strip() or None,
         sequencing=table.boolean("sequencing", False),
         redial=table.boolean("redial", False),
     )

@@ -33,7 +33,7 @@ class Lns(Role):
         self._config = config
         self._lns = lns
         self._dialler = Dialler(daemon)
-        self._pool = AddressPool(lns.pool, _reserved(lns))
+        self._pool = AddressPool(lns.pool, lns.reserved)
         self._given: dict[tuple[int, int], IPv4Address] = {}
 
     def start(self) -> None:
@@ -47,10 +47,10 @@ class Lns(Role):
         lns = config.lns
         if lns is None:
             return
-        if (lns.pool, _reserved(lns)) != (self._lns.pool, _reserved(self._lns)):
+        if (lns.pool, lns.reserved) != (self._lns.pool, self._lns.reserved):
             # What is given must be given to nobody else while its session lives.
             taken = frozenset(self._given.values())
-            self._pool = AddressPool(lns.pool, _reserved(lns), taken)
+            self._pool = AddressPool(lns.pool, lns.reserved, taken)
         self._config, self._lns = config, lns
         try:
             self.start()
@@ -172,8 +172,3 @@ class Lns(Role):
             known = ", ".join(f"{one.local_tunnel_id} ({one.peer_host_name})" for one in there)
             raise RequestError(f"there is no such tunnel; open are {known or 'none'}")
         return self._dialler.open(self._dialler.choose(wanted))
-
-
-def _reserved(lns: LnsConfig) -> frozenset[IPv4Address]:
-    """Give the addresses that no caller gets from the pool: ours, and those of certain users."""
-    return frozenset({lns.local_ipv4, *(user.ipv4 for user in lns.users.values() if user.ipv4)})

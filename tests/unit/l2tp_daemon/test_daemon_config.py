@@ -1,12 +1,19 @@
 """Configuration files: what they mean, and everything that is wrong with them at once."""
 
+from random import Random
+
 import pytest
 
+from l2tp.config.avp_text import LONGEST_AVP_TEXT
 from l2tp.config.load import load_config
 from l2tp.config.toml_table import ConfigurationError
+from l2tp.protocol.call_messages import check_call, make_icrq
+from l2tp.protocol.codec import encode_message
 from l2tp.protocol.constants import AvpType
+from l2tp.protocol.greeting import check_config
+from l2tp.protocol.hiding import Hider
 from l2tp.protocol.limits import Limits
-from l2tp.protocol.parameters import Address
+from l2tp.protocol.parameters import Address, CallParameters
 
 SECRETS = """\
 [tunnels]
@@ -378,6 +385,61 @@ def test_what_a_user_always_gets(load):
 def test_mistakes_about_ppp(problems, old, new, problem):
     (found,) = problems(LNS.replace(old, new), "lns")
     assert problem in found
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        (f'host_name = "{"ü" * 501}"\n{LAC[17:]}', "config.toml:1: host_name: has 1002 octets"),
+        (
+            f'{LAC}called_number = "{"5" * 1001}"\n',
+            "config.toml:11: tunnel[1].call[1].called_number",
+        ),
+        (
+            f'{LAC}calling_number = "{"5" * 1001}"\n',
+            "config.toml:11: tunnel[1].call[1].calling_number",
+        ),
+        (
+            f'{LAC}[[line]]\nuser = "bob"\nnumber = "{"5" * 1001}"\n',
+            "config.toml:13: line[1].number: has 1001",
+        ),
+        (
+            f"{LAC}[protocol]\nretransmission_initial_s = 60\nretransmission_cap_s = 0.05\n",
+            "config.toml:12: protocol.retransmission_initial_s: 60 is more than "
+            "retransmission_cap_s, 0.05; lower the one or raise the other",
+        ),
+        (
+            f"{LAC}[redial]\nlongest_s = 0.5\n",
+            "config.toml:11: redial.first_s: 1 is more than longest_s, 0.5",
+        ),
+        (f"{LAC}[redial]\nlongest_s = 0\n", "config.toml:12: redial.longest_s: 0 is not from"),
+    ],
+)
+def test_what_could_never_work_is_refused_at_once(problems, text, problem):
+    (found,) = problems(text, "lac")
+    assert found.startswith(problem)
+
+
+def test_the_longest_texts_fit_into_their_messages_also_hidden(load):
+    text = "5" * LONGEST_AVP_TEXT
+    lac = LAC.replace('host_name = "lac"', f'host_name = "{text}"')
+    config = load(f'{lac}called_number = "{text}"\ncalling_number = "{text}"\n', "lac")
+    check_config(config.endpoint)
+    (call,) = config.tunnels[0].calls
+    parameters = CallParameters(
+        called_number=call.called_number, calling_number=call.calling_number
+    )
+    check_call(parameters, outgoing=False)
+    hidden = config.endpoint.hidden_avps
+    assert {AvpType.CALLED_NUMBER, AvpType.CALLING_NUMBER} <= hidden
+    encode_message(make_icrq(parameters, 1), hider=Hider(b"secret", hidden, Random(1)))
+
+
+@pytest.mark.parametrize("pool", ["10.64.0.1/32", "10.64.0.0/30"])
+def test_a_pool_without_an_address_for_a_caller(problems, pool):
+    text = LNS.replace("10.64.0.0/24", pool) + 'ipv4 = "10.64.0.2"\n'
+    (problem,) = problems(text, "lns")
+    assert problem.startswith(f"config.toml:5: ppp.pool: {pool} has no address for a caller")
 
 
 def test_without_ipv4_an_lns_needs_no_pool(load):
