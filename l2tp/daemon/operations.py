@@ -103,9 +103,9 @@ class Operations:
 
     def _is_owed(self, tunnel: TunnelView) -> bool:
         """Tell whether an acknowledgement may still come: not from where nobody listens."""
-        return tunnel.peer not in self._daemon.deaf and self._daemon.endpoint.has_unacknowledged(
-            tunnel.local_tunnel_id
-        )
+        daemon = self._daemon
+        is_deaf = daemon.network_errors.is_deaf(tunnel.peer)
+        return not is_deaf and daemon.endpoint.has_unacknowledged(tunnel.local_tunnel_id)
 
 
 def _id(arguments: Mapping[str, Any], name: str) -> int | None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import errno
 import random
 import signal
 import socket
@@ -19,8 +18,8 @@ from typing import Any
 from l2tp.config.settings import DaemonConfig
 from l2tp.daemon.conditions import Conditions
 from l2tp.daemon.control_server import ControlServer
-from l2tp.daemon.drop_log import DropLog
-from l2tp.daemon.network_causes import explain
+from l2tp.daemon.flood_log import FloodLog
+from l2tp.daemon.network_errors import NetworkErrors
 from l2tp.daemon.operations import Operations
 from l2tp.daemon.reload import reload
 from l2tp.daemon.remains import Remains
@@ -29,7 +28,6 @@ from l2tp.daemon.session_events import SessionEvents
 from l2tp.daemon.sockets import UdpSockets
 from l2tp.daemon.tunnel_events import TunnelEvents
 from l2tp.daemon.view import View
-from l2tp.kernel.udp import NetworkReport
 from l2tp.log import EventLog
 from l2tp.ppp.home import PppHome
 from l2tp.ppp.sessions import PppDataPlane, Sessions
@@ -77,23 +75,22 @@ class Daemon:
         self.remains = remains
         self.view = View()
         self.log = EventLog(config.state_folder / "log.jsonl")
-        self._drop_log = DropLog(self.log)
         self.endpoint = Endpoint(
             config.endpoint, random=random.SystemRandom(), received_data=self._received_data
         )
         self._loop = asyncio.get_running_loop()
+        self._floods = FloodLog(self.log, self._loop.call_later)
+        self.network_errors = NetworkErrors(self.log, self._floods, self.endpoint)
         self.sockets = UdpSockets(
             self._loop,
             receive=self._receive,
-            note_error=self._note_error,
+            note_error=self.network_errors.note,
             done=self.transact,
         )
         for listener in listeners:
             self.sockets.listen(listener)
         # The listener that the datagram came to which is being looked at.
         self.arrival: Address | None = None
-        # Peers on whose port nobody listens any more, as ICMP said.
-        self.deaf: set[Address] = set()
         self.plane = plane
         self.tunnel_events = TunnelEvents(self)
         self.session_events = SessionEvents(self, home)
@@ -161,6 +158,7 @@ class Daemon:
             self.plane.close()
             self.sockets.close_all()
             self.remains.close()
+            self._floods.close()
             self.log.write("DaemonStopped", role=self.config.role)
             await self._control.close()
             self.log.close()
@@ -244,24 +242,13 @@ class Daemon:
     def _receive(
         self, data: bytes, source: Address, local_tunnel_id: int | None, local: Address
     ) -> None:
-        self.deaf.discard(source)
+        self.network_errors.heard(source)
         self.endpoint.receive_datagram(data, source, self.now(), local_tunnel_id=local_tunnel_id)
         # A request must be answered from where it came to: now, while that is known. It may come
         # on any socket of that address, a connected one of the same peer included.
         self.arrival = local
         self.transact()
         self.arrival = None
-
-    def _note_error(self, local_tunnel_id: int | None, report: NetworkReport) -> None:
-        destination = Address(*report.destination)
-        if report.errno == errno.ECONNREFUSED:
-            self.deaf.add(destination)
-        text = explain(report.errno, report.text, destination)
-        self.log.write(
-            "NetworkError", local_tunnel_id=local_tunnel_id, destination=destination, text=text
-        )
-        if local_tunnel_id is not None:
-            self.endpoint.note_network_error(local_tunnel_id, text)
 
     def _received_data(self, local_tunnel_id: int) -> int:
         """Ask the driver how many data messages a tunnel got, before a HELLO (RFC 2661 §5.5)."""
@@ -272,7 +259,8 @@ class Daemon:
 
     def _handle(self, event: Event) -> None:
         if isinstance(event, DatagramDropped):
-            self._drop_log.write(event, self.now())
+            if self._floods.admits(type(event).__name__, event.reason):
+                self.log.write_event(event)
         elif self.config.log_messages or not isinstance(event, MessageSent | MessageReceived):
             self.log.write_event(event)
         self.view.follow(event)

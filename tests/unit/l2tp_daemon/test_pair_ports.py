@@ -169,5 +169,12 @@ def test_a_flood_of_requests_leaves_the_live_session_alone(pair):
             assert len(live["sessions"]) == 2
             assert live["dropped"]["wrong-source"] == dropped["wrong-source"] > 20
             assert len(pair.lns.heard("DatagramDropped")) <= 3 * 20
+            # Nobody listens any more where the requests came from.
+            assert 1 <= len(pair.lns.heard("NetworkError")) <= 2 * 20
+        left_out = {(one["of"], one["reason"]) for one in pair.lns.heard("RecordsLeftOut")}
+        assert left_out >= {
+            ("DatagramDropped", "too-many-half-open-tunnels"),
+            ("NetworkError", "Connection refused"),
+        }
 
     run(scenario)
