@@ -104,7 +104,8 @@ def _lns(root: Table, ppp: Table, credentials: Credentials, *, ipv4: bool) -> Ln
         pool=ipaddress.IPv4Network(pool or "0.0.0.0/32"),
         users=users,
     )
-    if ipv4 and local and pool and all(host in lns.reserved for host in lns.pool.hosts()):
+    reserved = lns.reserved
+    if ipv4 and local and pool and all(host in reserved for host in lns.pool.hosts()):
         ppp.problem(
             "pool",
             f"{pool} has no address for a caller besides those of the LNS and of certain users; "
