@@ -78,7 +78,15 @@ class Arrivals:
             cause = "no usable Assigned Tunnel ID, so nobody to answer"
             self._drop(local_tunnel_id, source, DropReason.MALFORMED_REQUEST, cause, "§6.1")
             return None
-        known = self._tunnels.by_request.get((source, assigned))
+        known = self._tunnels.by_peer_id.get((source, assigned))
+        if known is not None and kind == MessageType.SCCRQ:
+            if known.state is TunnelState.ESTABLISHED:
+                self._probe(known, source, now)
+                return None
+            if known.state is TunnelState.STOPPED and known.transport.is_quiet:
+                # The peer knows of its end, so this asks for another; while it still has to
+                # acknowledge our StopCCN it is the old request again.
+                known = None
         if known is not None:
             return known
         if kind == MessageType.StopCCN:
@@ -101,10 +109,26 @@ class Arrivals:
             self._drop(local_tunnel_id, source, DropReason.LOST_TIE, cause, "§4.4.3")
             return None
         tunnel = self._tunnels.add(source, now, initiated=False, secret=secret)
-        self._tunnels.by_request[source, assigned] = tunnel
+        self._tunnels.by_peer_id[source, assigned] = tunnel
         for rival in lost:
             self._lose_tie(rival, tunnel.local_tunnel_id, now)
         return tunnel
+
+    def _probe(self, tunnel: Tunnel, source: Address, now: float) -> None:
+        """Ask whether an open tunnel lives whose peer asks for one with the same id (§5.5).
+
+        It is a copy that comes late, or the peer has restarted and knows nothing of the old one.
+        So it is no sign of life; the HELLO acknowledges it if it was a copy (§5.8), and otherwise
+        finds the old tunnel dead, after which the peer gets its new one.
+        """
+        cause = (
+            f"its id is that of tunnel {tunnel.local_tunnel_id}, which is open: a copy, or the"
+            " peer has restarted, which HELLO will show"
+        )
+        tunnel.transport.drop(source, DropReason.DUPLICATE, cause, "§5.8")
+        if tunnel.transport.is_quiet:
+            tunnel.say_hello()
+            self._tunnels.settle(tunnel, now)
 
     def _settle_ties(self, source: Address, theirs: bytes | None) -> tuple[list[Tunnel], bool]:
         """Our tunnels that end because the peer asks for one too, and whether its own may not be.

@@ -40,6 +40,8 @@ _ANSWERERS: Final[dict[int | None, SessionRole]] = {
     int(MessageType.OCRQ): SessionRole.LAC_OUTGOING,
 }
 _ID_ATTEMPTS: Final = 64
+# One id is left for the CDN that refuses what is too much.
+_MAXIMUM_SESSIONS: Final = MAXIMUM_ID - 1
 
 
 class CallHost(Protocol):
@@ -86,6 +88,11 @@ def choose_id(random: Random, taken: Callable[[int], bool]) -> int:
         if not taken(candidate):
             return candidate
     raise LocalProtocolError("every id from 1 to 65535 is taken", section="§3.1")
+
+
+def _id_in_use(peer_session_id: int) -> ResultCode:
+    text = f"session id {peer_session_id} is in use"
+    return ResultCode(CallResult.GENERAL_ERROR, ErrorCode.INVALID_SESSION_ID, text)
 
 
 class Calls:
@@ -149,7 +156,7 @@ class Calls:
 
     def place(self, call: CallParameters, now: float, *, outgoing: bool) -> Session:
         """Make a LAC's incoming or an LNS's outgoing call, which waits for the tunnel (§7.2)."""
-        if len(self.sessions) >= self._host.config.maximum_sessions_per_tunnel:
+        if self._is_full:
             raise LocalProtocolError(
                 f"tunnel {self.local_tunnel_id} has {len(self.sessions)} sessions, the limit:"
                 " raise maximum_sessions_per_tunnel, or hang one up",
@@ -228,7 +235,8 @@ class Calls:
         if isinstance(message, CSUN | CSURQ):
             self._receive_speeds(message)
             return True
-        if not session_id and isinstance(message, ICRQ | OCRQ):
+        if session_id not in self.sessions and isinstance(message, ICRQ | OCRQ):
+            # Nobody has that id, so a request means a new session all the same (quirks.py).
             self._receive_request(message, now)
             return True
         session = self._lookup(session_id, message)
@@ -236,7 +244,13 @@ class Calls:
             # In idle, ICRP, ICCN and CDN are cleaned up after: there is nothing to clean (§7.4).
             return False
         if isinstance(message, ICRP | OCRP) and session.state is SessionState.WAIT_REPLY:
-            self._by_peer_id[message.assigned_session_id] = session
+            holder = self._by_peer_id.setdefault(message.assigned_session_id, session)
+            if holder is not session:
+                # Nothing is learned of it: our CDN must not bear the other session's id.
+                refusal = _id_in_use(message.assigned_session_id)
+                cause = f"{message.name} refused: {refusal.message} (RFC 2661 §4.4.4)"
+                session.step(SessionInput.INVALID_MESSAGE, closure=Closure(refusal, cause))
+                return True
         session.step(
             _INPUTS[message.message_type],
             message=message,
@@ -261,7 +275,7 @@ class Calls:
             return True
         closure = Closure(error.result, f"invalid message: {error}")
         if session is None:
-            if session_id or error.message_type not in _ANSWERERS or not isinstance(assigned, int):
+            if error.message_type not in _ANSWERERS or not isinstance(assigned, int):
                 return False
             # A request that we cannot read is still refused by name (§7.1).
             role = _ANSWERERS[error.message_type]
@@ -288,6 +302,9 @@ class Calls:
         self, role: SessionRole, call: CallParameters, peer_session_id: int | None, now: float
     ) -> Session:
         local_session_id = choose_id(self._random, self.sessions.__contains__)
+        if peer_session_id in self._by_peer_id:
+            # Refused, and by a CDN whose header does not name the session that has the id (§5.3).
+            peer_session_id = None
         session = Session(
             self,
             role,
@@ -298,8 +315,14 @@ class Calls:
         self._deadlines.arm(local_session_id, now + self._host.config.session_setup_timeout_s)
         self.sessions[local_session_id] = session
         if peer_session_id:
-            self._by_peer_id.setdefault(peer_session_id, session)
+            self._by_peer_id[peer_session_id] = session
         return session
+
+    @property
+    def _is_full(self) -> bool:
+        return len(self.sessions) >= min(
+            self._host.config.maximum_sessions_per_tunnel, _MAXIMUM_SESSIONS
+        )
 
     def _receive_request(self, message: ICRQ | OCRQ, now: float) -> None:
         refusal = self._judge_request(message)
@@ -324,18 +347,14 @@ class Calls:
                 return refusal
         elif not config.accepts_calls:
             return ResultCode(CallResult.NO_FACILITIES_PERMANENT, 0, "no incoming calls here")
-        if len(self.sessions) >= config.maximum_sessions_per_tunnel:
+        if self._is_full:
             return ResultCode(CallResult.NO_FACILITIES_TEMPORARY, 0, "too many sessions")
         per_peer = config.limits.maximum_sessions_per_peer
         if per_peer and self._host.count_sessions_of_peer() >= per_peer:
             text = "too many sessions of this peer"
             return ResultCode(CallResult.NO_FACILITIES_TEMPORARY, 0, text)
         if message.assigned_session_id in self._by_peer_id:
-            return ResultCode(
-                CallResult.GENERAL_ERROR,
-                ErrorCode.INVALID_SESSION_ID,
-                f"session id {message.assigned_session_id} is in use",
-            )
+            return _id_in_use(message.assigned_session_id)
         return None
 
     def _receive_speeds(self, message: CSUN | CSURQ) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from l2tp.protocol import causes
 from l2tp.protocol.causes import Closure
 from l2tp.protocol.constants import ErrorCode, MessageType, StopResult
@@ -14,14 +16,23 @@ from l2tp.protocol.transitions import TunnelState
 
 
 class Judge:
-    """Judges for one tunnel; with `is_surplus` every SCCRQ is one too many."""
+    """Judges for one tunnel; with `is_surplus` every SCCRQ is one too many.
+
+    `is_id_taken` says whether another tunnel with this peer has that id there.
+    """
 
     def __init__(
-        self, config: EndpointConfig, authentication: Authentication, *, is_surplus: bool
+        self,
+        config: EndpointConfig,
+        authentication: Authentication,
+        *,
+        is_surplus: bool,
+        is_id_taken: Callable[[int], bool],
     ) -> None:
         self._config = config
         self._authentication = authentication
         self._is_surplus = is_surplus
+        self._is_id_taken = is_id_taken
 
     def refuses(self, message: ControlMessage, state: TunnelState, peer: Address) -> Closure | None:
         """Why a message is not acceptable; None when it is, or when that is no question."""
@@ -53,6 +64,9 @@ class Judge:
                 )
         elif state is not TunnelState.WAIT_CTL_REPLY:
             return None
+        elif self._is_id_taken(message.assigned_tunnel_id):
+            text = f"tunnel id {message.assigned_tunnel_id} is in use"
+            return ResultCode(StopResult.GENERAL_ERROR, ErrorCode.VALUE_OUT_OF_RANGE, text)
         response = message.challenge_response if isinstance(message, SCCRP) else None
         fault = self._authentication.find_fault(
             message.message_type, response=response, challenge=message.challenge

@@ -131,6 +131,7 @@ class Census:
             (self._all.half_open, limits.maximum_half_open_tunnels, "", True),
             (peer.half_open, limits.maximum_half_open_tunnels_per_peer, f" from {host}", True),
             (len(self._all.ids), _ROOM_FOR_CLOSED * maximum_tunnels, "", False),
+            (len(self._all.ids), MAXIMUM_ID, "", False),
             (
                 len(peer.ids),
                 _ROOM_FOR_CLOSED * limits.maximum_tunnels_per_peer,

@@ -97,6 +97,12 @@ EARLY_HELLO: Final = Quirk(
     section="§6.5",
     why="it asks for nothing but its acknowledgement",
 )
+STRAY_SESSION_ID: Final = Quirk(
+    name="stray-session-id",
+    what="an ICRQ or OCRQ has a session id in its header, which no session here has",
+    section="§3.1, §4.4.4",
+    why="its receiver has assigned none yet, so it asks for a new session all the same",
+)
 NEWER_REVISION: Final = Quirk(
     name="newer-revision",
     what="the Protocol Version's revision is not 0",
@@ -146,6 +152,7 @@ QUIRKS: Final = (
     MALFORMED_FAREWELL,
     EARLY_LINK_REPORT,
     EARLY_HELLO,
+    STRAY_SESSION_ID,
     NEWER_REVISION,
     UNADVERTISED_FRAMING,
     UNKNOWN_RESULT,

@@ -75,6 +75,7 @@ class Tunnel:
         received_data: Callable[[int], int] | None,
         emit: Callable[[Event], None],
         sessions_of_peer: Callable[[Address], int],
+        is_id_taken: Callable[[Tunnel, int], bool],
         now: float,
     ) -> None:
         self.config = config
@@ -82,6 +83,7 @@ class Tunnel:
         self.initiated = initiated
         self.emit = emit
         self._sessions_of_peer = sessions_of_peer
+        self._is_id_taken = is_id_taken
         self.superseded_by: int | None = None
         self.state = TunnelState.IDLE
         self.is_released = False
@@ -91,7 +93,12 @@ class Tunnel:
             config, local_tunnel_id=local_tunnel_id, peer=peer, emit=emit, now=now
         )
         self.authentication = Authentication(secret, random, challenges=config.challenges)
-        self._judge = Judge(config, self.authentication, is_surplus=is_surplus)
+        self._judge = Judge(
+            config,
+            self.authentication,
+            is_surplus=is_surplus,
+            is_id_taken=lambda number: is_id_taken(self, number),
+        )
         if secret is not None and config.hidden_avps:
             self.transport.hider = Hider(secret, config.hidden_avps, random)
         self.tie_breaker = (
@@ -199,7 +206,7 @@ class Tunnel:
             return self.calls.receive_invalid(session_id, error, now)
         assigned = error.fields.get("assigned_tunnel_id")
         if not self.peer_tunnel_id and isinstance(assigned, int):
-            self.transport.peer_tunnel_id = assigned
+            self._address(assigned)
         if error.message_type == MessageType.StopCCN:
             # It wants the tunnel's end all the same, and a StopCCN is not answered with one.
             said = error.fields.get("result_code")
@@ -293,8 +300,13 @@ class Tunnel:
     def _learn(self, greeting: Greeting) -> None:
         if self.greeting is None:
             self.greeting = greeting
-            self.transport.peer_tunnel_id = greeting.assigned_tunnel_id
+            self._address(greeting.assigned_tunnel_id)
             self.transport.set_peer_window(greeting.receive_window_size or DEFAULT_RECEIVE_WINDOW)
+
+    def _address(self, peer_tunnel_id: int) -> None:
+        # With the id of another tunnel in its header, a StopCCN would end that one at the peer.
+        if not self._is_id_taken(self, peer_tunnel_id):
+            self.transport.peer_tunnel_id = peer_tunnel_id
 
     def _out_of_sequence(self, message: ControlMessage) -> Closure:
         text = f"{message.name} in state {self.state}"

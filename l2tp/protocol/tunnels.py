@@ -23,7 +23,7 @@ from l2tp.protocol.tunnel import Tunnel
 class Tunnels:
     """The tunnels of one endpoint; `config` is what new ones are met with.
 
-    `by_id` has them by local id, `by_request` by whose SCCRQ made them (the peer, and its id),
+    `by_id` has them by local id, `by_peer_id` by the peer and its id as soon as that is known,
     `asking` those whose own SCCRQ is not answered yet.
     """
 
@@ -37,7 +37,7 @@ class Tunnels:
         self.config = config
         self.dropped: Counter[DropReason] = Counter()
         self.by_id: dict[int, Tunnel] = {}
-        self.by_request: dict[tuple[Address, int], Tunnel] = {}
+        self.by_peer_id: dict[tuple[Address, int], Tunnel] = {}
         self.asking: dict[int, Tunnel] = {}
         self.census = Census()
         self.events: deque[Event] = deque()
@@ -65,6 +65,7 @@ class Tunnels:
             received_data=self._received_data,
             emit=self.emit,
             sessions_of_peer=self._sessions_of_peer,
+            is_id_taken=self._is_id_taken,
             now=now,
         )
         self.by_id[tunnel.local_tunnel_id] = tunnel
@@ -83,7 +84,9 @@ class Tunnels:
     def settle(self, tunnel: Tunnel, now: float) -> None:
         """Collect what the tunnel has to send, arm its deadline, or bury it."""
         if tunnel.state is not TunnelState.WAIT_CTL_REPLY:
-            self.asking.pop(tunnel.local_tunnel_id, None)
+            asked = self.asking.pop(tunnel.local_tunnel_id, None)
+            if asked is not None and tunnel.peer_tunnel_id:
+                self.by_peer_id[tunnel.peer, tunnel.peer_tunnel_id] = tunnel
         if tunnel.is_released:
             self._release(tunnel)
             return
@@ -95,8 +98,8 @@ class Tunnels:
         self.census.remove(tunnel.local_tunnel_id)
         self.deadlines.arm(tunnel.local_tunnel_id, None)
         key = (tunnel.peer, tunnel.peer_tunnel_id)
-        if self.by_request.get(key) is tunnel:
-            del self.by_request[key]
+        if self.by_peer_id.get(key) is tunnel:
+            del self.by_peer_id[key]
 
     def take_datagrams(self) -> list[Datagram]:
         """Take what is to be sent, in order."""
@@ -124,6 +127,12 @@ class Tunnels:
     def _sessions_of_peer(self, peer: Address) -> int:
         ids = self.census.tunnels_of(peer.host)
         return sum(len(self.by_id[number].calls.sessions) for number in ids)
+
+    def _is_id_taken(self, tunnel: Tunnel, peer_tunnel_id: int) -> bool:
+        holder = self.by_peer_id.get((tunnel.peer, peer_tunnel_id))
+        if holder is None or holder is tunnel:
+            return False
+        return holder.state is not TunnelState.STOPPED
 
     def _next_serial(self) -> int:
         self._serial = (self._serial + 1) & 0xFFFFFFFF

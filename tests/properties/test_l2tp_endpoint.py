@@ -155,7 +155,7 @@ def all_closed(peer: ScriptedPeer) -> None:
     peer.pass_time(500)
     assert peer.endpoint.get_timer() is None
     assert not peer.endpoint._tunnels.by_id
-    assert not peer.endpoint._tunnels.by_request
+    assert not peer.endpoint._tunnels.by_peer_id
     assert (peer.endpoint._tunnels.census.open, peer.endpoint._tunnels.census.half_open) == (0, 0)
     closed = [e.local_tunnel_id for e in peer.of(TunnelClosed)]
     assert len(closed) == len(set(closed)) == len(peer.of(TunnelReleased))

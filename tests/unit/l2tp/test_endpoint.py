@@ -98,7 +98,7 @@ def test_one_call_from_nothing_to_nothing() -> None:
         assert [len(node.of(kind)) for kind in kinds] == [1, 1, 1]
         assert not node.endpoint.dropped
         assert node.endpoint.get_timer() is None
-        assert node.endpoint._tunnels.by_id == node.endpoint._tunnels.by_request == {}
+        assert node.endpoint._tunnels.by_id == node.endpoint._tunnels.by_peer_id == {}
 
 
 @pytest.mark.rfc2661("3.1-ids", "4.4.3-tunnel-id", "4.4.4-session-id")

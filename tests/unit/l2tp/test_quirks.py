@@ -10,8 +10,10 @@ from l2tp.protocol.constants import StopResult
 from l2tp.protocol.endpoint import CallParameters
 from l2tp.protocol.errors import ResultCode
 from l2tp.protocol.events import (
+    CallRequested,
     LinkInfoReceived,
     PeerAddressChanged,
+    SessionClosed,
     SessionEstablished,
     TunnelClosed,
     TunnelEstablished,
@@ -22,7 +24,15 @@ from l2tp.protocol.messages import ICCN, SCCCN, SLI, StopCCN
 from l2tp.protocol.quirks import QUIRKS, Quirk
 from l2tp.protocol.values import Accm, ProtocolVersion
 from tests.support.memory_network import lac_config, lns_config
-from tests.support.scripted_peer import PEER, PEER_TUNNEL_ID, ScriptedPeer, icrq, sccrp, sccrq
+from tests.support.scripted_peer import (
+    PEER,
+    PEER_SESSION_ID,
+    PEER_TUNNEL_ID,
+    ScriptedPeer,
+    icrq,
+    sccrp,
+    sccrq,
+)
 
 HOST_NAME_LAC = "8009 0000 0007 6c6163"
 SCCRQ_START = "8008 0000 0000 0001 8008 0000 0002 0100 800a 0000 0003 00000003"
@@ -133,6 +143,17 @@ def early_hello() -> None:
     peer.body(bytes.fromhex("8008 0000 0000 0006"))
     peer.say(SCCCN())
     assert peer.of(TunnelEstablished)
+
+
+@shows(quirks.STRAY_SESSION_ID)
+def stray_session_id() -> None:
+    peer = ScriptedPeer(lns_config())
+    peer.established()
+    peer.say(icrq(assigned_session_id=5), session_id=9)
+    # One that cannot be read is refused by its assigned id, too.
+    peer.body(encode_message(icrq()) + bytes.fromhex("8008 0000 00ff 0000"), session_id=9)
+    assert [event.peer_session_id for event in peer.of(CallRequested)] == [5]
+    assert [event.peer_session_id for event in peer.of(SessionClosed)] == [PEER_SESSION_ID]
 
 
 @shows(quirks.NEWER_REVISION)

@@ -133,7 +133,7 @@ def test_a_closed_tunnel_is_released_and_forgotten(state: str) -> None:
     assert len(peer.of(TunnelReleased)) == 1
     assert peer.endpoint.get_timer() is None
     assert not peer.endpoint._tunnels.by_id
-    assert not peer.endpoint._tunnels.by_request
+    assert not peer.endpoint._tunnels.by_peer_id
 
 
 REFUSED_GREETINGS = [
