@@ -41,6 +41,7 @@ _PER_PEER: Final = (
     ("maximum_half_open_tunnels_per_peer", 0, MAXIMUM_ID),
     ("maximum_sessions_per_peer", 0, _MANY),
     ("messages_per_s_per_peer", 0, _MANY),
+    ("maximum_waiting_messages", 0, _MANY),
 )
 # In memory there is no wire to defend; a daemon has one. A call takes six messages.
 _DAEMONS_OWN: Final = {"messages_per_s_per_peer": 1000}

@@ -187,6 +187,7 @@ def _receive(
     tunnel.transport.receive(header, body, source, now, may_move=may_move)
     while (incoming := tunnel.transport.next_message(now)) is not None:
         _process(tunnel, incoming.header, incoming.body, now)
+    tunnel.end_if_overrun(now)
 
 
 def _process(tunnel: Tunnel, header: ControlHeader, body: bytes, now: float) -> None:

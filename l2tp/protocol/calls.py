@@ -11,6 +11,7 @@ from l2tp.protocol.call_messages import call_from_request, check_call
 from l2tp.protocol.call_transitions import SessionInput, SessionRole, SessionState
 from l2tp.protocol.capabilities import fit_to_peer, judge_outgoing_call
 from l2tp.protocol.causes import Closure, hung_up_by_peer
+from l2tp.protocol.connect_speeds import ConnectSpeeds
 from l2tp.protocol.constants import MAXIMUM_ID, CallResult, ErrorCode, MessageType
 from l2tp.protocol.deadlines import Deadlines
 from l2tp.protocol.errors import LocalProtocolError, MessageError, ResultCode, cite
@@ -28,7 +29,6 @@ from l2tp.protocol.messages import (
 )
 from l2tp.protocol.parameters import CallParameters, EndpointConfig
 from l2tp.protocol.session import Session
-from l2tp.protocol.values import ConnectSpeedUpdate
 
 _INPUTS: Final = {
     int(kind): SessionInput[kind.name]
@@ -104,6 +104,7 @@ class Calls:
         "_host",
         "_next_serial",
         "_random",
+        "_speeds",
         "_waiting",
         "sessions",
     )
@@ -114,6 +115,7 @@ class Calls:
         self._next_serial = next_serial
         self.sessions: dict[int, Session] = {}
         self._by_peer_id: dict[int, Session] = {}
+        self._speeds = ConnectSpeeds(self.sessions, self._send_for_tunnel)
         self._deadlines: Deadlines[int] = Deadlines()
         self._waiting: list[Session] = []
 
@@ -140,6 +142,9 @@ class Calls:
             local_session_id=session.local_session_id,
             peer_session_id=session.peer_session_id or 0,
         )
+
+    def _send_for_tunnel(self, message: ControlMessage) -> None:
+        self._host.send_for_session(message, local_session_id=0, peer_session_id=0)
 
     def forget(self, session: Session) -> None:
         """Drop a session that is back in idle."""
@@ -188,31 +193,11 @@ class Calls:
 
     def update_speed(self, local_session_id: int, tx_bps: int, rx_bps: int) -> None:
         """Tell the LNS of a line's new speeds (RFC 5515)."""
-        session = self.find(local_session_id)
-        enabled = session.call.connect_speed_update_enable and not session.role.is_lns
-        if not enabled or not session.peer_session_id:
-            raise LocalProtocolError(
-                f"session {local_session_id} is no established call that was placed with"
-                " connect_speed_update_enable",
-                section="RFC 5515",
-            )
-        session.change_speed(tx_bps, rx_bps)
-        self._host.send_for_session(
-            CSUN(
-                connect_speed_update=(ConnectSpeedUpdate(session.peer_session_id, tx_bps, rx_bps),)
-            ),
-            local_session_id=0,
-            peer_session_id=0,
-        )
+        self._speeds.update(self.find(local_session_id), tx_bps, rx_bps)
 
     def request_speeds(self, local_session_ids: Iterable[int]) -> None:
         """Ask the LAC for the speeds of its callers' lines (RFC 5515)."""
-        ids = [self.find(number).peer_session_id or 0 for number in local_session_ids]
-        self._host.send_for_session(
-            CSURQ(connect_speed_update=tuple(ConnectSpeedUpdate(number, 0, 0) for number in ids)),
-            local_session_id=0,
-            peer_session_id=0,
-        )
+        self._speeds.request([self.find(number) for number in local_session_ids])
 
     def find(self, local_session_id: int) -> Session:
         """The session of this id; raises LocalProtocolError where there is none."""
@@ -233,7 +218,7 @@ class Calls:
     def receive(self, session_id: int, message: ControlMessage, now: float) -> bool:
         """Take a message of a session; false when it is for a session that is gone."""
         if isinstance(message, CSUN | CSURQ):
-            self._receive_speeds(message)
+            self._speeds.receive(message)
             return True
         if session_id not in self.sessions and isinstance(message, ICRQ | OCRQ):
             # Nobody has that id, so a request means a new session all the same (quirks.py).
@@ -356,32 +341,6 @@ class Calls:
         if message.assigned_session_id in self._by_peer_id:
             return _id_in_use(message.assigned_session_id)
         return None
-
-    def _receive_speeds(self, message: CSUN | CSURQ) -> None:
-        sessions = [
-            session
-            for update in message.connect_speed_update
-            if (session := self.sessions.get(update.session_id)) is not None
-            and session.state is SessionState.ESTABLISHED
-            # Only a LAC that said so in its ICRQ tells of speeds (RFC 5515).
-            and session.call.connect_speed_update_enable
-        ]
-        if isinstance(message, CSUN):
-            speeds = {update.session_id: update for update in message.connect_speed_update}
-            for session in sessions:
-                if session.role.is_lns:
-                    session.change_speed(*speeds[session.local_session_id][1:])
-                    session.report_speed()
-            return
-        for session in sessions:
-            if not session.role.is_lns:
-                tx_bps, rx_bps = (
-                    session.call.tx_connect_speed_bps,
-                    session.call.rx_connect_speed_bps,
-                )
-                self.update_speed(
-                    session.local_session_id, tx_bps, tx_bps if rx_bps is None else rx_bps
-                )
 
     def _lookup(self, session_id: int, message: ControlMessage) -> Session | None:
         if not session_id and isinstance(message, CDN):

@@ -112,6 +112,14 @@ def refused(peer: Address, message: str, result: ResultCode) -> str:
     return f"{message} from {peer} refused: {result.message} ({cite(section)})"
 
 
+def overrun(peer: Address, waiting: int) -> str:
+    """Say that a peer asks for more than it takes the answers of."""
+    return (
+        f"{peer} asks faster than it acknowledges: {waiting} messages wait for it (RFC 2661 §5.8);"
+        " see maximum_waiting_messages"
+    )
+
+
 def set_up_too_slow(peer: Address, state: str, timeout_s: float) -> str:
     """Say in which state a set-up stayed for too long."""
     where = f" on UDP port {PORT}" if peer.port == PORT else ""

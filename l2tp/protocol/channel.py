@@ -133,6 +133,11 @@ class Channel(Generic[S, R]):
         return self._stopped or not self._queue
 
     @property
+    def waiting(self) -> int:
+        """How many messages are queued or await an acknowledgement."""
+        return len(self._queue)
+
+    @property
     def congestion_window(self) -> int:
         """How many messages may be under way, before the peer's window bounds it (appendix A)."""
         return self._window

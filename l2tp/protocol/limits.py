@@ -33,7 +33,8 @@ class Limits:
 
     A half-open tunnel is one that a peer asked for and has not completed. `messages_per_s_per_peer`
     counts the control messages of an established tunnel apart from what else comes from its host,
-    so that nobody who forges its address can use up its share.
+    so that nobody who forges its address can use up its share. `maximum_waiting_messages` may wait
+    for the peer of one tunnel, beside two for each of its sessions: those of sessions that ended.
     """
 
     maximum_tunnels_per_peer: int = 256
@@ -41,6 +42,7 @@ class Limits:
     maximum_half_open_tunnels_per_peer: int = 16
     maximum_sessions_per_peer: int = MAXIMUM_ID
     messages_per_s_per_peer: int = 0
+    maximum_waiting_messages: int = 32_768
 
 
 class Refusal(NamedTuple):

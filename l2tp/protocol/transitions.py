@@ -40,6 +40,7 @@ class TunnelInput(StrEnum):
     INVALID_MESSAGE = "receive an invalid message"
     TIE_LOST = "lose the tie breaker"
     PEER_DEAD = "retransmissions exhausted"
+    OVERRUN = "too many messages wait for the peer"
     SETUP_TIMEOUT = "set-up takes too long"
     RETENTION_OVER = "retention is over"
 
@@ -89,6 +90,7 @@ TUNNEL_TABLE: Final = Table("tunnel", (
     Row((_S.ESTABLISHED,), (*_SCCRQ, *_SCCRP, *_SCCCN), _STOP, _S.STOPPED, "§7.2.1"),
     Row((_S.ESTABLISHED,), (_I.CALL_MESSAGE,), (_A.PASS_TO_SESSION,), None, "§7.4"),
     Row((_S.ESTABLISHED,), (_I.HELLO,), (), None, "§5.5"),
+    Row((_S.ESTABLISHED,), (_I.OVERRUN,), _STOP, _S.STOPPED, "ours"),
     Row(_ALIVE, (_I.LOCAL_CLOSE,), _STOP, _S.STOPPED, "§7.2.1"),
     Row(_ALIVE, (_I.STOPCCN,), (_A.CLEAN_UP,), _S.STOPPED, "§7.2.1"),
     Row(_ALIVE, (_I.INVALID_MESSAGE,), _STOP, _S.STOPPED, "§7.1"),

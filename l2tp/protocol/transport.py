@@ -126,6 +126,11 @@ class Transport:
         """Whether the peer owes no acknowledgement."""
         return self._channel.is_quiet
 
+    @property
+    def waiting(self) -> int:
+        """How many messages the peer has not acknowledged, or not been sent yet."""
+        return self._channel.waiting
+
     def datagrams(self, now: float) -> list[Datagram]:
         """What is due at `now`, reported as MessageSent."""
         datagrams = []

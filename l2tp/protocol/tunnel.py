@@ -218,6 +218,25 @@ class Tunnel:
         self._step(TunnelInput.INVALID_MESSAGE, now, closure=closure)
         return True
 
+    def end_if_overrun(self, now: float) -> None:
+        """End an open tunnel whose peer asks for more than it acknowledges the answers of.
+
+        Acknowledgements may not be withheld to slow it down (§5.8), so what waits would only grow.
+        Two messages for each session are no such thing, whoever called.
+        """
+        limit = self.config.limits.maximum_waiting_messages
+        waiting = self.transport.waiting
+        if not limit or waiting <= limit or self.state is not TunnelState.ESTABLISHED:
+            return
+        if waiting > limit + 2 * len(self.calls.sessions):
+            result = ResultCode(
+                StopResult.GENERAL_ERROR,
+                ErrorCode.INSUFFICIENT_RESOURCES,
+                "too many messages wait for their acknowledgement",
+            )
+            closure = Closure(result, causes.overrun(self.peer, waiting))
+            self._step(TunnelInput.OVERRUN, now, closure=closure)
+
     # Time.
 
     def get_timer(self) -> float | None:

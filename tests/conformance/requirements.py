@@ -161,6 +161,7 @@ REQUIREMENTS: Final[tuple[Requirement, ...]] = (
     _R("5.8-newest-nr", _M, "A retransmission has its old Ns and the newest Nr.", "l2tp/protocol/channel.py: transmissions"),
     _R("5.8-window", _M, "The peer may have any window, and one of 4 is always usable.", "l2tp/protocol/channel.py: set_peer_window"),
     _R("5.8-no-withholding", _M, "Acknowledgements are never withheld to slow the peer down.", "l2tp/protocol/channel.py: receive"),
+    _R("5.8-overrun", _O, "A peer that asks for more than it acknowledges the answers of does not use up our memory: its tunnel ends.", "l2tp/protocol/tunnel.py: end_if_overrun"),
     _R("5.8-shutdown", _M, "After the last message of a tunnel that ends, delivery goes on for a full retransmission cycle.", "l2tp/protocol/parameters.py: retention_period_s"),
     _R("5.8-congestion", _S, "Retransmissions use slow start and congestion avoidance.", "l2tp/protocol/channel.py: handle_timer"),
     _R("6-avps", _M, "Each message has the AVPs that its section requires, and refuses its peer's without them.", "l2tp/protocol/avp.py: AVP_TABLE"),

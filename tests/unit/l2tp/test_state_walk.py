@@ -158,6 +158,7 @@ LOCAL_TUNNEL_INPUTS = {
     TunnelInput.LOCAL_CLOSE: set(TunnelState) - {TunnelState.IDLE},
     TunnelInput.TIE_LOST: {TunnelState.WAIT_CTL_REPLY},
     TunnelInput.PEER_DEAD: set(TunnelState) - {TunnelState.IDLE},
+    TunnelInput.OVERRUN: {TunnelState.ESTABLISHED},
     TunnelInput.SETUP_TIMEOUT: {TunnelState.WAIT_CTL_REPLY, TunnelState.WAIT_CTL_CONN},
     TunnelInput.RETENTION_OVER: {TunnelState.STOPPED},
 }
