@@ -16,6 +16,8 @@ from l2tp.protocol.tunnel import Tunnel
 from l2tp.protocol.tunnels import Tunnels
 
 _REQUEST_FIELDS = ("assigned_tunnel_id", "tie_breaker")
+# Where a StopCCN may come without our id, or once more.
+_UNNAMED = (TunnelState.WAIT_CTL_CONN, TunnelState.STOPPED)
 
 
 class Arrivals:
@@ -74,6 +76,8 @@ class Arrivals:
         config, census = self._tunnels.config, self._tunnels.census
         secret = config.secret_for(peek_host_name(body) or "")
         assigned, theirs = _request_of(body, secret)
+        if kind == MessageType.StopCCN and not isinstance(assigned, int):
+            assigned = self._hidden_id(body, source)
         if not isinstance(assigned, int):
             cause = "no usable Assigned Tunnel ID, so nobody to answer"
             self._drop(local_tunnel_id, source, DropReason.MALFORMED_REQUEST, cause, "§6.1")
@@ -129,6 +133,21 @@ class Arrivals:
         if tunnel.transport.is_quiet:
             tunnel.say_hello()
             self._tunnels.settle(tunnel, now)
+
+    def _hidden_id(self, body: bytes, source: Address) -> int | None:
+        """The Assigned Tunnel ID of a StopCCN that hides it.
+
+        It names no host, so the secret is that of one of the sender's tunnels (§4.3): of those for
+        which it may not know our id yet.
+        """
+        for number in self._tunnels.census.tunnels_of(source.host):
+            tunnel = self._tunnels.by_id[number]
+            if tunnel.peer != source or tunnel.secret is None or tunnel.state not in _UNNAMED:
+                continue
+            assigned, _ = _request_of(body, tunnel.secret)
+            if isinstance(assigned, int) and assigned == tunnel.peer_tunnel_id:
+                return assigned
+        return None
 
     def _settle_ties(self, source: Address, theirs: bytes | None) -> tuple[list[Tunnel], bool]:
         """Our tunnels that end because the peer asks for one too, and whether its own may not be.

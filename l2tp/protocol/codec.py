@@ -139,10 +139,11 @@ def decode_message(body: bytes, *, secret: bytes | None = None) -> ControlMessag
 
 
 def _message_type(avps: list[RawAvp], broken: str | None) -> int:
-    # The Message Type MUST be the first AVP of every control message (§4.4.1).
+    # The Message Type MUST be the first AVP of every control message (§4.4.1), and one with a
+    # reserved bit is unrecognized like any other (§4.1).
     if avps and avps[0].type == AvpType.MESSAGE_TYPE and not avps[0].vendor_id:
         raw = avps[0]
-        if len(raw.value) == 2 and not raw.hidden:
+        if len(raw.value) == 2 and not raw.hidden and not raw.reserved:
             return int.from_bytes(raw.value, "big")
     raise MessageError(
         broken or "the first AVP is not a Message Type",
@@ -207,19 +208,22 @@ class _Decoder:
                 self._take_known(raw, rule, fields)
 
     def _take_known(self, raw: RawAvp, rule: AvpRule, fields: dict[str, Any]) -> None:
-        value = raw.value
+        value, section = raw.value, rule.section
         try:
             if raw.hidden:
                 if not rule.may_hide or self._secret is None or self._vector is None:
                     self._take_unrecognized(raw, "is hidden and cannot be revealed")
                     return
+                # What cannot be revealed is no fault of the value's own, but of the secret's.
+                section = "§4.3"
                 value = reveal(raw.type, value, secret=self._secret, random_vector=self._vector)
+                section = rule.section
             decoded = rule.format.decode(value)
         except RemoteProtocolError as error:
             text = f"{rule.title}: {error.text}"
             # A malformed AVP without the M bit is treated as an unrecognized one (§7.1).
             if raw.mandatory:
-                self.fail(text, rule.section, error.result.error or 0)
+                self.fail(text, section, error.result.error or 0)
             else:
                 self._remarks.append(f"{text}, ignored")
             return

@@ -103,6 +103,24 @@ STRAY_SESSION_ID: Final = Quirk(
     section="§3.1, §4.4.4",
     why="its receiver has assigned none yet, so it asks for a new session all the same",
 )
+SESSION_ID_FOR_TUNNEL: Final = Quirk(
+    name="session-id-for-tunnel",
+    what="a message of the control connection, such as HELLO or StopCCN, has a session id",
+    section="§3.1, §6.5",
+    why="its type says that it is about the tunnel, whatever session is named beside it",
+)
+OTHER_ASSIGNED_ID: Final = Quirk(
+    name="other-assigned-id",
+    what="a StopCCN or CDN repeats another assigned id than the one that its sender gave us",
+    section="§4.4.3, §4.4.4",
+    why="its header names what is to end; the AVP only helps where the header cannot",
+)
+PROXY_ID_UPPER_OCTET: Final = Quirk(
+    name="proxy-id-upper-octet",
+    what="the upper octet of the Proxy Authen ID is not 0",
+    section="§4.4.5",
+    why="the id has one octet in PPP, so the other one says nothing",
+)
 NEWER_REVISION: Final = Quirk(
     name="newer-revision",
     what="the Protocol Version's revision is not 0",
@@ -153,6 +171,9 @@ QUIRKS: Final = (
     EARLY_LINK_REPORT,
     EARLY_HELLO,
     STRAY_SESSION_ID,
+    SESSION_ID_FOR_TUNNEL,
+    OTHER_ASSIGNED_ID,
+    PROXY_ID_UPPER_OCTET,
     NEWER_REVISION,
     UNADVERTISED_FRAMING,
     UNKNOWN_RESULT,

@@ -24,6 +24,9 @@ not have in a state is one that this end makes itself, and a mistake of its user
 Two states are not the RFC's. A tunnel is `stopped` between its end and the end of its retention
 (§5.7), when it only acknowledges. A session is in `wait-answer` between the peer's request and the
 local decision that the RFC folds into "acceptable". Rows marked *ours* have no row in the RFC.
+
+A session begins with a request, of either end. What else comes for a session that is not there is
+dropped with its cause before any table is asked: the rows that `idle` has for it are not done.
 """
 _TUNNEL_TITLE: Final = "The control connection (RFC 2661 §7.2)"
 

@@ -106,6 +106,7 @@ REFUSED = [
     (bytes.fromhex("8008 0000 0001 0006"), "not a Message Type", 3, None),
     (bytes.fromhex("8007 0000 0000 06"), "not a Message Type", 3, None),
     (bytes.fromhex("c008 0000 0000 0006"), "not a Message Type", 3, None),
+    (bytes.fromhex("a008 0000 0000 0006"), "not a Message Type", 3, None),
     (bytes.fromhex("8008 0000 0000 0005"), "type 5 is unknown", 8, 5),
     (STOPCCN[:16], "StopCCN: Assigned Tunnel ID missing", 3, 4),
     (STOPCCN[:8], "Result Code, Assigned Tunnel ID missing", 3, 4),

@@ -5,14 +5,22 @@ from random import Random
 
 import pytest
 
-from l2tp.protocol.avp import AVP_TABLE, split_avps
-from l2tp.protocol.codec import decode_message
+from l2tp.protocol.avp import AVP_TABLE, encode_avp, split_avps
+from l2tp.protocol.codec import decode_message, encode_message
 from l2tp.protocol.constants import AvpType
 from l2tp.protocol.endpoint import CallParameters, Endpoint
-from l2tp.protocol.errors import LocalProtocolError
-from l2tp.protocol.events import CallRequested, SessionEstablished, TunnelClosed, TunnelEstablished
+from l2tp.protocol.errors import LocalProtocolError, MessageError
+from l2tp.protocol.events import (
+    CallRequested,
+    DatagramDropped,
+    SessionEstablished,
+    TunnelClosed,
+    TunnelEstablished,
+)
 from l2tp.protocol.header import CONTROL_HEADER_SIZE
+from l2tp.protocol.hiding import hide
 from tests.support.memory_network import LAC, LNS, MemoryNetwork, Node, lac_config, lns_config
+from tests.support.scripted_peer import PEER_TUNNEL_ID, ScriptedPeer, icrq, sccrq
 
 SECRET = b"tunnel secret"
 ALL = frozenset(int(rule.type) for rule in AVP_TABLE if rule.may_hide)
@@ -156,3 +164,52 @@ def test_a_hidden_message_can_be_read_with_the_secret_only() -> None:
     network, *_ = call()
     icrq = next(data for *_, data in network.carried if b"\x00\x00\x00\x0a" in data[12:20])
     assert decode_message(icrq[12:], secret=SECRET).calling_number == "5550100"  # type: ignore[attr-defined]
+
+
+VECTOR = bytes(range(16))
+
+
+def hidden(avp_type: int, value: bytes, secret: bytes, *, mandatory: bool = True) -> bytes:
+    """A Random Vector, and an AVP that it hides."""
+    octets = hide(avp_type, value, secret=secret, random_vector=VECTOR)
+    return encode_avp(AvpType.RANDOM_VECTOR, VECTOR, mandatory=True) + encode_avp(
+        avp_type, octets, mandatory=mandatory, hidden=True
+    )
+
+
+@pytest.mark.rfc2661("4.3-chain")
+def test_what_another_secret_hid_names_the_section_on_hiding() -> None:
+    body = encode_message(icrq()) + hidden(AvpType.CALLED_NUMBER, b"555", b"another")
+    with pytest.raises(MessageError, match="Called Number") as caught:
+        decode_message(body, secret=SECRET)
+    assert caught.value.section == "§4.3"
+    # A value that was revealed and is wrong in itself names its own.
+    body = encode_message(icrq()) + hidden(AvpType.BEARER_TYPE, b"555", SECRET)
+    with pytest.raises(MessageError, match="Bearer Type") as caught:
+        decode_message(body, secret=SECRET)
+    assert caught.value.section == "§4.4.4"
+
+
+@pytest.mark.rfc2661("4.4.3-stop-id")
+@pytest.mark.parametrize(("secret", "is_read"), [(SECRET, True), (b"another", False)])
+def test_an_early_stopccn_that_hides_its_id_is_read_with_its_tunnels_secret(
+    secret: bytes, is_read: bool
+) -> None:
+    peer = ScriptedPeer(lns_config(secrets={"peer": SECRET}, challenges=False))
+    peer.say(sccrq(), tunnel_id=0)
+    stop = bytes.fromhex("8008 0000 0000 0004 8008 0000 0001 0006")
+    stop += hidden(AvpType.ASSIGNED_TUNNEL_ID, PEER_TUNNEL_ID.to_bytes(2, "big"), secret)
+    peer.body(stop, tunnel_id=0)
+    if not is_read:
+        (dropped,) = peer.of(DatagramDropped)
+        assert "nobody to answer" in dropped.cause
+        return
+    (closed,) = peer.of(TunnelClosed)
+    assert (closed.by_peer, closed.result_code) == (True, 6)
+    # It comes again where its acknowledgement was lost, and is acknowledged again.
+    peer.pass_time(1)
+    peer.headers.clear()
+    peer.ns -= 1
+    peer.body(stop, tunnel_id=0)
+    peer.pass_time(1)
+    assert [(header.length, header.nr) for header in peer.headers] == [(CONTROL_HEADER_SIZE, 2)]

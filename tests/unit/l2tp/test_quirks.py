@@ -11,6 +11,7 @@ from l2tp.protocol.endpoint import CallParameters
 from l2tp.protocol.errors import ResultCode
 from l2tp.protocol.events import (
     CallRequested,
+    DatagramDropped,
     LinkInfoReceived,
     PeerAddressChanged,
     SessionClosed,
@@ -20,7 +21,7 @@ from l2tp.protocol.events import (
     TunnelRequested,
 )
 from l2tp.protocol.header import encode_control
-from l2tp.protocol.messages import ICCN, SCCCN, SLI, StopCCN
+from l2tp.protocol.messages import CDN, HELLO, ICCN, SCCCN, SLI, StopCCN
 from l2tp.protocol.quirks import QUIRKS, Quirk
 from l2tp.protocol.values import Accm, ProtocolVersion
 from tests.support.memory_network import lac_config, lns_config
@@ -154,6 +155,36 @@ def stray_session_id() -> None:
     peer.body(encode_message(icrq()) + bytes.fromhex("8008 0000 00ff 0000"), session_id=9)
     assert [event.peer_session_id for event in peer.of(CallRequested)] == [5]
     assert [event.peer_session_id for event in peer.of(SessionClosed)] == [PEER_SESSION_ID]
+
+
+@shows(quirks.SESSION_ID_FOR_TUNNEL)
+def session_id_for_tunnel() -> None:
+    peer = ScriptedPeer(lns_config())
+    peer.established()
+    peer.say(HELLO(), session_id=9)
+    peer.pass_time(1)
+    assert not peer.of(DatagramDropped)
+    stop = StopCCN(result_code=ResultCode(1), assigned_tunnel_id=PEER_TUNNEL_ID)
+    peer.say(stop, session_id=9)
+    assert peer.of(TunnelClosed)[0].by_peer
+
+
+@shows(quirks.OTHER_ASSIGNED_ID)
+def other_assigned_id() -> None:
+    peer = ScriptedPeer(lns_config())
+    _, session = peer.call_established_as_lns()
+    cdn = CDN(result_code=ResultCode(1), assigned_session_id=PEER_SESSION_ID + 1)
+    peer.say(cdn, session_id=session)
+    assert peer.of(SessionClosed)[0].by_peer
+    peer.say(StopCCN(result_code=ResultCode(1), assigned_tunnel_id=PEER_TUNNEL_ID + 1))
+    assert peer.of(TunnelClosed)[0].by_peer
+
+
+@shows(quirks.PROXY_ID_UPPER_OCTET)
+def proxy_id_upper_octet() -> None:
+    body = encode_message(ICCN(framing_type=1, tx_connect_speed=1))
+    message = decode_message(body + bytes.fromhex("0008 0000 0020 0709"))
+    assert message.proxy_authen_id == 9  # type: ignore[attr-defined]
 
 
 @shows(quirks.NEWER_REVISION)

@@ -76,6 +76,7 @@ def test_a_faulty_header_is_dropped(changes: dict[str, int], text: str) -> None:
         ("8008 0000 00", GENERAL, LENGTH, "§4.4.1"),
         ("8009 0000 0000 000600", GENERAL, VALUE, "§4.4.1"),
         ("c008 0000 0000 0006", GENERAL, VALUE, "§4.4.1"),
+        ("a008 0000 0000 0006", GENERAL, VALUE, "§4.4.1"),
         # What nobody knows, with the M bit: a message, an AVP, a vendor's AVP, reserved bits.
         ("8008 0000 0000 00ff", GENERAL, UNKNOWN, "§4.4.1"),
         (f"{HELLO} 8006 0000 00ff", GENERAL, UNKNOWN, "§4.2"),
@@ -154,6 +155,17 @@ def _only(peer: ScriptedPeer) -> tuple[int, int]:
     (tunnel,) = peer.endpoint._tunnels.by_id.values()
     (session,) = tunnel.calls.sessions
     return tunnel.local_tunnel_id, session
+
+
+@pytest.mark.rfc2661("7.1-clear")
+def test_a_message_without_a_type_ends_the_tunnel_whatever_session_it_names() -> None:
+    # Its type alone would say that it is of a session, so this one is beyond repair (§7.1).
+    peer = ScriptedPeer(lns_config())
+    _, session = peer.call_established_as_lns()
+    peer.said.clear()
+    peer.body(bytes.fromhex("800a 0000 0013 00000001"), session_id=session)
+    assert [type(message) for message in peer.said] == [StopCCN]
+    assert "not a Message Type" in peer.of(TunnelClosed)[0].cause
 
 
 def test_a_message_for_a_session_that_is_anothers_or_nobodys_is_dropped() -> None:
