@@ -21,9 +21,13 @@ class Capture:
     file: Path
     process: subprocess.Popen[str]
 
+    def end(self) -> None:
+        """End the capture: its file is whole, and goes with the block that it was made for."""
+        _stop(self.process)
+
     def count(self, *expression: str) -> int:
         """End the capture and count the packets that a pcap filter expression matches."""
-        _stop(self.process)
+        self.end()
         done = subprocess.run(
             ["tcpdump", "--count", "-n", "-r", str(self.file), *expression],
             capture_output=True,
@@ -36,15 +40,18 @@ class Capture:
 
 
 @contextmanager
-def capture(netns: str, interface: str = "any") -> Iterator[Capture]:
-    """Capture from before the block begins, until something is counted or the block ends."""
+def capture(netns: str, interface: str = "any", *, octets: int = 256) -> Iterator[Capture]:
+    """Capture from before the block begins, until something is counted or the block ends.
+
+    Of each packet the first ``octets`` are kept.
+    """
     with tempfile.TemporaryDirectory(prefix="l2tp-lab-capture-") as folder:
         file = Path(folder, "capture.pcap")
         process = subprocess.Popen(
             [
                 *("nsenter", f"--net=/run/netns/{netns}", "--"),
                 *("tcpdump", "-n", "-i", interface, "--immediate-mode", "-U", "-Z", "root"),
-                *("-s", "256", "-B", "8192", "-w", str(file)),
+                *("-s", str(octets), "-B", "8192", "-w", str(file)),
             ],
             stderr=subprocess.PIPE,
             stdout=subprocess.DEVNULL,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,7 +36,17 @@ def write_capture(datagrams: Iterable[tuple[bool, bytes]], folder: Path) -> Path
 
 def dissect(capture: Path) -> list[Dissected]:
     """Let tshark read a capture."""
-    fields = [word for name in _FIELDS for word in ("-e", name)]
+    return [Dissected(*row) for row in read_fields(capture, _FIELDS)]
+
+
+def read_fields(capture: Path, names: Sequence[str], which: str = "") -> list[list[str]]:
+    """Let tshark read those fields, by its names, of every packet that its filter ``which`` takes.
+
+    Where a packet has a field more than once, all its values are there, with commas between.
+    """
+    fields = [word for name in names for word in ("-e", name)]
     command = ["tshark", "-n", "-r", str(capture), "-T", "fields", "-E", "separator=|", *fields]
+    if which:
+        command += ["-Y", which]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
-    return [Dissected(*line.split("|", len(_FIELDS) - 1)) for line in done.stdout.splitlines()]
+    return [line.split("|", len(names) - 1) for line in done.stdout.splitlines()]
