@@ -197,7 +197,9 @@ class Table:
             return default
         # TOML's true is a Python int too.
         if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
-            self.problem(key, f"must be {wanted}, not {value!r}")
+            # What stands where a table of secrets belongs may be one.
+            found = "a single value" if kind is dict else repr(value)
+            self.problem(key, f"must be {wanted}, not {found}")
             return placeholder
         if check is not None and (wrong := check(value)):
             self.problem(key, wrong)

@@ -340,6 +340,8 @@ def test_no_message_quotes_a_secret(problems):
     assert "must be a string" in text
     assert "hush" not in text
     assert "7" not in text.replace("secrets.toml", "")
+    first = problems(LAC, "lac", secrets='users = "hush"\n')[0]
+    assert first == "secrets.toml:1: users: must be a table, not a single value"
 
 
 def test_credentials_do_not_show(load):
