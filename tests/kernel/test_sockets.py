@@ -142,7 +142,11 @@ def test_each_refusal_of_what_is_no_udp_socket():
                 (socket.AF_INET, socket.SOCK_DGRAM, IPPROTO_UDPLITE, "EPROTONOSUPPORT"),
             ]
             for family, kind, protocol, expected in kinds:
-                sock = stack.enter_context(socket.socket(family, kind, protocol))
+                try:
+                    sock = stack.enter_context(socket.socket(family, kind, protocol))
+                except OSError:
+                    assert protocol == IPPROTO_UDPLITE  # newer kernels have it no more
+                    continue
                 assert errno_of(attach, sock.fileno(), MANAGEMENT) == expected, kind
             null = os.open("/dev/null", os.O_RDONLY)
             assert errno_of(attach, null, MANAGEMENT) == "ENOTSOCK"
