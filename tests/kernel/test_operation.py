@@ -365,8 +365,9 @@ def test_a_flood_of_requests_leaves_the_live_session_alone(tmp_path):
         assert status["dropped"]["too-many-half-open-tunnels"] > 2000
         assert len(status["tunnels"]) <= 1 + 128
         (live,) = [one for one in status["tunnels"] if one["state"] == "established"]
-        # Under load a retransmission of ours may come twice as well.
-        assert live["dropped"]["wrong-source"] == 3
+        # Whatever the flood made late, the LAC's own retransmissions apart, was the strangers'.
+        strange = {reason: n for reason, n in live["dropped"].items() if reason != "duplicate"}
+        assert strange == {"wrong-source": 3}
         assert memory_kib(pid) < before + 20_000
         network.ping("lac", "203.0.113.1")
         with network.client("lac") as client:
