@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Final
 
+from l2tp.daemon.farewells import Farewells
 from l2tp.daemon.report import inner_mtu
 from l2tp.daemon.roles import CallRefused
 from l2tp.kernel import network
@@ -35,6 +36,7 @@ class SessionEvents:
         # What the CDN is to say of sessions whose PPP we are ending.
         self._results: dict[tuple[int, int], ResultCode] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._farewells = Farewells(asyncio.get_running_loop())
         self._advertising = Advertising(asyncio.get_running_loop(), home, daemon.log)
 
     def requested(self, event: CallRequested) -> None:
@@ -107,6 +109,7 @@ class SessionEvents:
     def closed(self, event: SessionClosed) -> None:
         """End the PPP of a session that the control connection closed."""
         key = event.local_tunnel_id, event.local_session_id
+        self._farewells.forget(key)
         session = self._daemon.sessions.find(*key)
         if session is None:
             self._forget(*key)
@@ -122,11 +125,19 @@ class SessionEvents:
             self._closed.discard(key)
             self._forget(*key)
             self._daemon.tunnel_events.retire(session.local_tunnel_id)
+        elif end.by_peer and not self._daemon.stopping:
+            patience_s = self._daemon.config.ppp_timeout_s
+            self._farewells.wait(key, patience_s, lambda: self._say_ended(key, end))
         else:
-            result = self._results.pop(key, None) or end.result_code()
-            self._daemon.endpoint.hang_up(
-                *key, self._daemon.now(), result, disconnect_cause=end.disconnect_cause()
-            )
+            self._say_ended(key, end)
+        self._daemon.transact()
+
+    def _say_ended(self, key: tuple[int, int], end: PppExit) -> None:
+        """Send the CDN of a session whose PPP is over."""
+        result = self._results.pop(key, None) or end.result_code()
+        self._daemon.endpoint.hang_up(
+            *key, self._daemon.now(), result, disconnect_cause=end.disconnect_cause()
+        )
         self._daemon.transact()
 
     def _forget(self, local_tunnel_id: int, local_session_id: int) -> None:

@@ -37,6 +37,11 @@ class PppExit:
     protocol: int = 0
     direction: DisconnectDirection = DisconnectDirection.GLOBAL
 
+    @property
+    def by_peer(self) -> bool:
+        """Whether PPP ended in order and at the peer's wish: only the peer knows why."""
+        return self.code is _C.NORMAL and self.direction is _PEER
+
     def result_code(self) -> ResultCode:
         """Return the result code of the CDN (RFC 2661 §4.4.2)."""
         error = ErrorCode.NO_GENERAL_ERROR

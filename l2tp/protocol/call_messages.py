@@ -11,6 +11,7 @@ from typing import Any, Final, TypeVar
 from l2tp.protocol.codec import encode_message
 from l2tp.protocol.constants import ProxyAuthenType
 from l2tp.protocol.errors import LocalProtocolError
+from l2tp.protocol.hiding import MAXIMUM_HIDEABLE_SIZE
 from l2tp.protocol.messages import ICCN, ICRQ, OCCN, OCRP, OCRQ, Connected, ControlMessage
 from l2tp.protocol.parameters import CallParameters
 
@@ -22,7 +23,7 @@ _RENAMED: Final = {
     "tx_connect_speed": "tx_connect_speed_bps",
     "rx_connect_speed": "rx_connect_speed_bps",
 }
-_CALL_FIELDS: Final = frozenset(field.name for field in fields(CallParameters))
+_CALL_FIELDS: Final = tuple(field.name for field in fields(CallParameters))
 
 
 def _shared(cls: type[ControlMessage]) -> tuple[tuple[str, str], ...]:
@@ -100,8 +101,23 @@ def make_connected(cls: type[C], call: CallParameters) -> C:
     return build(cls, call, framing_type=call.framing_type or 0)
 
 
+def _size(value: str | bytes) -> int:
+    return len(value.encode() if isinstance(value, str) else value)
+
+
 def check_call(call: CallParameters, *, outgoing: bool) -> None:
-    """Raise LocalProtocolError where the call fits into no ICRQ and ICCN, or into no OCRQ."""
+    """Raise LocalProtocolError where the call fits into no ICRQ and ICCN, or into no OCRQ.
+
+    Whether a tunnel hides what it says of its calls is not known yet, so all must fit hidden.
+    """
+    for name in _CALL_FIELDS:
+        value = getattr(call, name)
+        if isinstance(value, str | bytes) and _size(value) > MAXIMUM_HIDEABLE_SIZE:
+            raise LocalProtocolError(
+                f"{name} has {_size(value)} octets, and an AVP has room for"
+                f" {MAXIMUM_HIDEABLE_SIZE}, hidden: shorten it",
+                section="§4.1",
+            )
     if outgoing:
         encode_message(make_ocrq(call, 1))
         return

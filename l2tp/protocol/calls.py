@@ -9,13 +9,14 @@ from typing import Final, Protocol
 
 from l2tp.protocol.call_messages import call_from_request, check_call
 from l2tp.protocol.call_transitions import SessionInput, SessionRole, SessionState
-from l2tp.protocol.capabilities import fit_to_peer, judge_outgoing_call
+from l2tp.protocol.capabilities import fit_to_peer, id_in_use, judge_request
 from l2tp.protocol.causes import Closure, hung_up_by_peer
 from l2tp.protocol.connect_speeds import ConnectSpeeds
 from l2tp.protocol.constants import MAXIMUM_ID, CallResult, ErrorCode, MessageType
 from l2tp.protocol.deadlines import Deadlines
 from l2tp.protocol.errors import LocalProtocolError, MessageError, ResultCode, cite
 from l2tp.protocol.events import Event
+from l2tp.protocol.ids import choose_id
 from l2tp.protocol.messages import (
     CDN,
     CSUN,
@@ -39,7 +40,6 @@ _ANSWERERS: Final[dict[int | None, SessionRole]] = {
     int(MessageType.ICRQ): SessionRole.LNS_INCOMING,
     int(MessageType.OCRQ): SessionRole.LAC_OUTGOING,
 }
-_ID_ATTEMPTS: Final = 64
 # One id is left for the CDN that refuses what is too much.
 _MAXIMUM_SESSIONS: Final = MAXIMUM_ID - 1
 
@@ -73,26 +73,6 @@ class CallHost(Protocol):
         self, message: ControlMessage, *, local_session_id: int, peer_session_id: int
     ) -> None:
         """Queue a message; `peer_session_id` goes into the header, 0 while unknown."""
-
-
-def choose_id(random: Random, taken: Callable[[int], bool]) -> int:
-    """A random id from 1 to 65535 that is not `taken`; zero is never assigned (RFC 2661 §3.1)."""
-    for _ in range(_ID_ATTEMPTS):
-        candidate = random.randint(1, MAXIMUM_ID)
-        if not taken(candidate):
-            return candidate
-    # So full that guessing does not help: take the next free one, round the ring.
-    start = random.randint(1, MAXIMUM_ID)
-    for step in range(MAXIMUM_ID):
-        candidate = (start + step - 1) % MAXIMUM_ID + 1
-        if not taken(candidate):
-            return candidate
-    raise LocalProtocolError("every id from 1 to 65535 is taken", section="§3.1")
-
-
-def _id_in_use(peer_session_id: int) -> ResultCode:
-    text = f"session id {peer_session_id} is in use"
-    return ResultCode(CallResult.GENERAL_ERROR, ErrorCode.INVALID_SESSION_ID, text)
 
 
 class Calls:
@@ -226,13 +206,12 @@ class Calls:
             return True
         session = self._lookup(session_id, message)
         if session is None:
-            # In idle, ICRP, ICCN and CDN are cleaned up after: there is nothing to clean (§7.4).
-            return False
+            return self._receive_in_idle(message, now)
         if isinstance(message, ICRP | OCRP) and session.state is SessionState.WAIT_REPLY:
             holder = self._by_peer_id.setdefault(message.assigned_session_id, session)
             if holder is not session:
                 # Nothing is learned of it: our CDN must not bear the other session's id.
-                refusal = _id_in_use(message.assigned_session_id)
+                refusal = id_in_use(message.assigned_session_id)
                 cause = f"{message.name} refused: {refusal.message} (RFC 2661 §4.4.4)"
                 session.step(SessionInput.INVALID_MESSAGE, closure=Closure(refusal, cause))
                 return True
@@ -241,6 +220,24 @@ class Calls:
             message=message,
             closure=self._closure_for(session, message),
         )
+        return True
+
+    def _receive_in_idle(self, message: ControlMessage, now: float) -> bool:
+        """Take a message that no session awaits; false where there is nothing to do (§7.4, §7.5).
+
+        Who answers calls has asked for none, and refuses the answer to that. Everywhere else what
+        ended the session has crossed the message, and there is nothing left to clean up.
+        """
+        config = self._host.config
+        if isinstance(message, ICRP) and config.accepts_calls:
+            role = SessionRole.LNS_INCOMING
+        elif isinstance(message, OCRP) and config.accepts_outgoing_calls:
+            role = SessionRole.LAC_OUTGOING
+        else:
+            return False
+        session = self._add(role, CallParameters(), message.assigned_session_id, now)
+        closure = self._closure_for(session, message)
+        session.step(_INPUTS[message.message_type], closure=closure)
         return True
 
     def receive_invalid(self, session_id: int, error: MessageError, now: float) -> bool:
@@ -310,7 +307,12 @@ class Calls:
         )
 
     def _receive_request(self, message: ICRQ | OCRQ, now: float) -> None:
-        refusal = self._judge_request(message)
+        refusal = judge_request(
+            message,
+            self._host.config,
+            surplus=self._surplus(),
+            is_id_taken=message.assigned_session_id in self._by_peer_id,
+        )
         session = self._add(
             _ANSWERERS[message.message_type],
             call_from_request(message),
@@ -324,22 +326,12 @@ class Calls:
             cause = f"{message.name} refused: {refusal.message} ({cite(section)})"
             session.step(SessionInput.REQUEST_REFUSED, closure=Closure(refusal, cause))
 
-    def _judge_request(self, message: ICRQ | OCRQ) -> ResultCode | None:
-        config = self._host.config
-        if isinstance(message, OCRQ):
-            refusal = judge_outgoing_call(message, config)
-            if refusal is not None:
-                return refusal
-        elif not config.accepts_calls:
-            return ResultCode(CallResult.NO_FACILITIES_PERMANENT, 0, "no incoming calls here")
+    def _surplus(self) -> str | None:
         if self._is_full:
-            return ResultCode(CallResult.NO_FACILITIES_TEMPORARY, 0, "too many sessions")
-        per_peer = config.limits.maximum_sessions_per_peer
+            return "too many sessions"
+        per_peer = self._host.config.limits.maximum_sessions_per_peer
         if per_peer and self._host.count_sessions_of_peer() >= per_peer:
-            text = "too many sessions of this peer"
-            return ResultCode(CallResult.NO_FACILITIES_TEMPORARY, 0, text)
-        if message.assigned_session_id in self._by_peer_id:
-            return _id_in_use(message.assigned_session_id)
+            return "too many sessions of this peer"
         return None
 
     def _lookup(self, session_id: int, message: ControlMessage) -> Session | None:

@@ -1,4 +1,4 @@
-"""What a call asks of its other end, against what that end advertised (RFC 2661 §4.4.3, §4.4.4)."""
+"""Whether a call can be: what it asks for, against what its other end has (RFC 2661 §4.4)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import replace
 from l2tp.protocol.call_transitions import SessionRole
 from l2tp.protocol.constants import CallResult, ErrorCode, Framing
 from l2tp.protocol.errors import ResultCode
-from l2tp.protocol.messages import OCRQ, Greeting
+from l2tp.protocol.messages import ICRQ, OCRQ, Greeting
 from l2tp.protocol.parameters import CallParameters, EndpointConfig
 
 
@@ -41,6 +41,30 @@ def fit_to_peer(
             f" Bearer Type {call.bearer_type:#x} (RFC 2661 §4.4.4)"
         )
     return call, None
+
+
+def id_in_use(peer_session_id: int) -> ResultCode:
+    """What to refuse a peer's session id with that another session of it has (§5.3)."""
+    text = f"session id {peer_session_id} is in use"
+    return ResultCode(CallResult.GENERAL_ERROR, ErrorCode.INVALID_SESSION_ID, text)
+
+
+def judge_request(
+    message: ICRQ | OCRQ, config: EndpointConfig, *, surplus: str | None, is_id_taken: bool
+) -> ResultCode | None:
+    """Why we do not take the call that a peer asks for; None when we do (§7.4.2, §7.5.1).
+
+    `surplus` says of what there is too much, `is_id_taken` that the peer's id has a session.
+    """
+    if isinstance(message, OCRQ):
+        refusal = judge_outgoing_call(message, config)
+        if refusal is not None:
+            return refusal
+    elif not config.accepts_calls:
+        return ResultCode(CallResult.NO_FACILITIES_PERMANENT, 0, "no incoming calls here")
+    if surplus is not None:
+        return ResultCode(CallResult.NO_FACILITIES_TEMPORARY, 0, surplus)
+    return id_in_use(message.assigned_session_id) if is_id_taken else None
 
 
 def judge_outgoing_call(message: OCRQ, config: EndpointConfig) -> ResultCode | None:

@@ -9,6 +9,7 @@ from hashlib import md5
 from random import Random
 from typing import Final
 
+from l2tp.protocol.avp import AVP_HEADER_SIZE, MAXIMUM_AVP_SIZE
 from l2tp.protocol.constants import ErrorCode, MessageType
 from l2tp.protocol.errors import RemoteProtocolError
 from l2tp.protocol.wire import Reader
@@ -17,6 +18,10 @@ CHALLENGE_SIZE: Final = 16
 RANDOM_VECTOR_SIZE: Final = 16
 _BLOCK_SIZE: Final = 16
 _UINT16: Final = struct.Struct(">H")
+_LENGTH_SIZE: Final = 2
+_MAXIMUM_HIDDEN_SIZE: Final = MAXIMUM_AVP_SIZE - AVP_HEADER_SIZE
+MAXIMUM_HIDEABLE_SIZE: Final = _MAXIMUM_HIDDEN_SIZE - _LENGTH_SIZE
+"""Octets of the longest value that fits into its AVP hidden: 1015 (§4.1, §4.3)."""
 
 
 def challenge_response(message_type: MessageType, secret: bytes, challenge: bytes) -> bytes:
@@ -95,7 +100,9 @@ class Hider:
 
     def hide(self, avp_type: int, value: bytes, random_vector: bytes) -> bytes:
         """The value as it travels."""
-        padding = self._random.randbytes(-(len(value) + 2) % _BLOCK_SIZE)
+        size = _LENGTH_SIZE + len(value)
+        wanted = min(-size % _BLOCK_SIZE, max(0, _MAXIMUM_HIDDEN_SIZE - size))
+        padding = self._random.randbytes(wanted)
         return hide(
             avp_type, value, secret=self._secret, random_vector=random_vector, padding=padding
         )

@@ -10,10 +10,10 @@ import random as random_module
 from collections import Counter, deque
 from collections.abc import Callable
 
-from l2tp.protocol.calls import choose_id
 from l2tp.protocol.deadlines import Deadlines
 from l2tp.protocol.errors import LocalProtocolError
 from l2tp.protocol.events import DatagramDropped, DropReason, Event, TunnelClosed, TunnelEstablished
+from l2tp.protocol.ids import choose_id
 from l2tp.protocol.limits import Census, Throttle, network_of
 from l2tp.protocol.parameters import Address, Datagram, EndpointConfig
 from l2tp.protocol.transitions import TunnelState

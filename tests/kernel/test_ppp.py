@@ -58,8 +58,7 @@ def test_the_lns_gives_the_users_address_name_servers_and_prefix(tmp_path):
             client.call(user="alice", routes=[], addresses=[])
         refused = wait_for(net, "lns", "UserRefused")
         assert "10.64.0.77 is in use by session" in refused["cause"]
-        # The LAC may hang up before that CDN comes: its pppd has been told farewell.
-        closed = wait_for(net, "lns", "SessionClosed")
+        closed = wait_for(net, "lac", "SessionClosed")
         assert closed["result_code"] == CallResult.NO_FACILITIES_TEMPORARY
         net.ping("lac", "203.0.113.1")
 

@@ -1,5 +1,7 @@
 """Calls as their messages say them."""
 
+from random import Random
+
 import pytest
 
 from l2tp.protocol.call_messages import (
@@ -10,9 +12,11 @@ from l2tp.protocol.call_messages import (
     make_icrq,
     make_ocrq,
 )
-from l2tp.protocol.constants import ProxyAuthenType
+from l2tp.protocol.codec import decode_message, encode_message
+from l2tp.protocol.constants import AvpType, ProxyAuthenType
 from l2tp.protocol.errors import LocalProtocolError
-from l2tp.protocol.messages import HELLO, ICCN, OCRP
+from l2tp.protocol.hiding import MAXIMUM_HIDEABLE_SIZE, Hider
+from l2tp.protocol.messages import HELLO, ICCN, ICRQ, OCRP
 from l2tp.protocol.parameters import CallParameters
 
 PROXY = {
@@ -44,6 +48,21 @@ def test_a_call_has_what_its_proxy_authen_type_asks_for(
             check_call(call, outgoing=False)
     else:
         check_call(call, outgoing=False)
+
+
+@pytest.mark.parametrize("outgoing", [False, True])
+def test_what_a_call_says_fits_also_hidden(outgoing: bool) -> None:
+    hider = Hider(b"secret", {AvpType.CALLED_NUMBER}, Random(1))
+    for size in range(MAXIMUM_HIDEABLE_SIZE - 20, MAXIMUM_HIDEABLE_SIZE + 1):
+        call = CallParameters(called_number="5" * size)
+        check_call(call, outgoing=outgoing)
+        body = encode_message(make_icrq(call, 1), hider=hider)
+        message = decode_message(body, secret=b"secret")
+        assert isinstance(message, ICRQ)
+        assert message.called_number == call.called_number
+    call = CallParameters(called_number="5" * (MAXIMUM_HIDEABLE_SIZE + 1))
+    with pytest.raises(LocalProtocolError, match=r"called_number has 1016 octets.*shorten it"):
+        check_call(call, outgoing=outgoing)
 
 
 def test_a_call_comes_back_from_its_messages() -> None:

@@ -4,7 +4,6 @@ from random import Random
 
 import pytest
 
-from l2tp.protocol.calls import choose_id
 from l2tp.protocol.codec import encode_message
 from l2tp.protocol.constants import StopResult
 from l2tp.protocol.endpoint import (
@@ -30,6 +29,7 @@ from l2tp.protocol.events import (
     TunnelReleased,
 )
 from l2tp.protocol.header import encode_control, encode_data
+from l2tp.protocol.ids import choose_id
 from l2tp.protocol.messages import SCCRQ
 from tests.support.memory_network import (
     LAC,

@@ -74,12 +74,12 @@ ANSWERS: dict[str, dict[str, list[str]]] = {
     "wait_ctl_conn": {"SCCCN": [], "StopCCN": [], "HELLO": [], "unknown": []},
     "established": {
         **{name: [] for name in ("StopCCN", "HELLO", "ICRQ", "unknown")},
-        **{name: [] for name in ("ICRP", "ICCN", "CDN", "OCRP", "OCCN", "WEN", "SLI")},
-        "OCRQ": ["CDN"],
+        **{name: [] for name in ("ICCN", "CDN", "OCRP", "OCCN", "WEN", "SLI")},
+        **{name: ["CDN"] for name in ("OCRQ", "ICRP")},
     },
     "stopped": {name: [] for name in MESSAGES},
 }
-ANSWERS["established_by_endpoint"] = ANSWERS["established"] | {"ICRQ": ["CDN"]}
+ANSWERS["established_by_endpoint"] = ANSWERS["established"] | {"ICRQ": ["CDN"], "ICRP": []}
 
 
 def enter(state: str) -> ScriptedPeer:

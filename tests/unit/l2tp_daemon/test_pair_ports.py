@@ -116,8 +116,7 @@ def test_a_peer_that_started_again_gets_its_port_back(pair):
                 # And once more, before that tunnel has become one.
                 request = replace(request, assigned_tunnel_id=2)
                 udp.send(encode_control(0, 0, 0, 0, encode_message(request)))
-                await answer_of(udp, SCCRP)
-                assert len(pair.lns.heard("TunnelRequested")) == 3
+                await pair.lns.hear("TunnelRequested", 3)
             closed = pair.lns.heard("TunnelClosed")[0]
             assert closed["local_tunnel_id"] == tunnel["peer_tunnel_id"]
             assert "no sign of life since its peer asked for another" in closed["cause"]

@@ -4,7 +4,7 @@ import os
 import signal
 
 from l2tp.ppp.exits import IPCP
-from tests.support.daemon_pair import run
+from tests.support.daemon_pair import PPPD, run
 
 
 def test_ppp_ends_before_the_cdn_and_its_socket_before_that(pair):
@@ -118,5 +118,64 @@ def test_a_kernel_that_refuses_refuses_the_call(pair):
             assert (closed["result_code"], closed["error_code"]) == (2, 4)
             failed = await pair.lns.hear("DataPlaneFailed")
             assert "modprobe l2tp_ppp" in failed["cause"]
+
+    run(scenario)
+
+
+# Ends as one does whose peer sent an LCP Terminate-Request, when it is told to.
+SENT_AWAY = PPPD.replace("trap ", "trap 'exit 16' USR1\ntrap ", 1)
+
+
+async def send_away(pair):
+    await pair.lac.hear("SessionReady")
+    await pair.lns.hear("SessionReady")
+    _, session = await pair.lac.only_session()
+    os.kill(session["ppp"]["pid"], signal.SIGUSR1)
+    exited = await pair.lac.hear("PppExited")
+    assert exited["status"] == 16
+
+
+def test_who_ends_ppp_says_why(pair):
+    pair.pppd["lac"] = SENT_AWAY
+    pair.lac_text = "ppp_timeout_s = 600\n"
+
+    async def scenario():
+        async with pair:
+            await send_away(pair)
+            assert pair.lac.heard("SessionClosed") == []
+            tunnel, session = await pair.lns.only_session()
+            ids = tunnel["local_tunnel_id"], session["local_session_id"]
+            await pair.lns.ask("hangup", local_tunnel_id=ids[0], local_session_id=ids[1])
+            closed = await pair.lac.hear("SessionClosed")
+            assert (closed["by_peer"], closed["result_code"]) == (True, 3)
+            assert not any(sent["name"] == "CDN" for sent in pair.lac.heard("MessageSent"))
+
+    run(scenario)
+
+
+def test_who_ends_ppp_and_says_nothing_is_hung_up(pair):
+    pair.pppd["lac"] = SENT_AWAY
+    pair.lac_text = "ppp_timeout_s = 0.1\n"
+
+    async def scenario():
+        async with pair:
+            await send_away(pair)
+            closed = await pair.lns.hear("SessionClosed")
+            assert (closed["by_peer"], closed["result_code"]) == (True, 1)
+            assert "the peer ended PPP" in closed["message"]
+
+    run(scenario)
+
+
+def test_a_daemon_that_ends_waits_for_no_farewell(pair):
+    pair.pppd["lac"] = SENT_AWAY
+    pair.lac_text = "ppp_timeout_s = 600\n"
+
+    async def scenario():
+        async with pair:
+            await send_away(pair)
+            pair.lac.daemon.stop()
+            closed = await pair.lns.hear("SessionClosed")
+            assert "closed the tunnel" in closed["cause"]
 
     run(scenario)
