@@ -35,6 +35,9 @@ def main(arguments: list[str]) -> int:
     except L2tpError as error:
         sys.stderr.write(f"{error}\n")
         return _CANNOT_RUN
+    except OSError as error:
+        sys.stderr.write(f"cannot run here: {error}\n")
+        return _CANNOT_RUN
     return _PASSED
 
 

@@ -112,7 +112,7 @@ def _open(path: Path) -> BinaryIO:
 
 
 def plain(value: object) -> object:
-    """Turn a value into what JSON knows: dataclasses to objects, bytes to hexadecimal text.
+    """Turn a value into what JSON knows: named fields to objects, bytes to hexadecimal text.
 
     Fields that hold secrets or prove them come out as "(hidden)", empty ones are left out.
     """
@@ -122,8 +122,9 @@ def plain(value: object) -> object:
         return value
     if isinstance(value, bytes | bytearray):
         return value.hex()
-    if isinstance(value, tuple) and hasattr(value, "_fields"):
-        return str(value)
+    if isinstance(value, tuple) and hasattr(value, "_asdict"):
+        # An address is text; what else has names keeps them.
+        return str(value) if "__str__" in vars(type(value)) else _object(value._asdict())
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return _object(
             {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}

@@ -9,7 +9,9 @@ import pytest
 
 from l2tp.log import EventLog, plain
 from l2tp.protocol.events import MessageSent, SessionClosed
+from l2tp.protocol.extensions import DisconnectCode, DisconnectDirection
 from l2tp.protocol.parameters import Address, CallParameters
+from l2tp.protocol.values import DisconnectCause
 
 
 @pytest.fixture
@@ -111,6 +113,12 @@ def test_others_cannot_read_it(log, tmp_path):
         ({"a": {1}}, {"a": [1]}),
         ({"password": "x", "user": "y"}, {"password": "(hidden)", "user": "y"}),
         (Address("2001:db8::1", 1701), "[2001:db8::1]:1701"),
+        (
+            DisconnectCause(
+                DisconnectCode.NORMAL, 0xC021, DisconnectDirection.AT_PEER, "the peer ended PPP"
+            ),
+            {"code": 3, "protocol": 0xC021, "direction": 1, "message": "the peer ended PPP"},
+        ),
     ],
 )
 def test_plain(value, expected):

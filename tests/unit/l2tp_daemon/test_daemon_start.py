@@ -53,3 +53,20 @@ def test_a_kernel_without_the_driver(tmp_path, capsys, monkeypatch):
     error = capsys.readouterr().err
     assert "load the driver: modprobe l2tp_ppp" in error
     assert "Traceback" not in error
+
+
+def test_a_folder_that_cannot_be(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(launch, "require_driver", lambda: None)
+    (tmp_path / "file").write_text("")
+    (tmp_path / "config.toml").write_text(
+        'state_folder = "file/state"\n'
+        '[[tunnel]]\nname = "lns"\nlocal = "192.0.2.1"\npeer = "192.0.2.2"\n'
+    )
+    secrets = Path(tmp_path / "secrets.toml")
+    secrets.write_text("")
+    secrets.chmod(0o600)
+    assert main(["lac", "--config", str(tmp_path / "config.toml")]) == 4
+    error = capsys.readouterr().err
+    assert error.startswith("cannot run here: ")
+    assert f"{tmp_path}/file/state" in error
+    assert "Traceback" not in error
