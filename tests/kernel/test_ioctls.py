@@ -22,6 +22,10 @@ pytestmark = pytest.mark.kernel
 _INT = struct.Struct("=i")
 STUBS = (uapi.PPPIOCGMRU, uapi.PPPIOCGFLAGS, uapi.PPPIOCSMRU, uapi.PPPIOCSFLAGS)
 SC_CCP_OPEN = 0x40  # linux/ppp-ioctl.h: one of the flags that a unit lets its owner set
+IP_XFRM_POLICY = 17  # linux/in.h
+# struct xfrm_userpolicy_info of linux/xfrm.h: an IPv4 selector for everything, lifetimes, priority
+# and index; then direction (1: out), action (0: allow), flags and share.
+ALLOWING_POLICY = struct.pack("=40x H 14x 64x 32x II BBBB 4x", socket.AF_INET, 0, 0, 1, 0, 0, 0)
 ELSEWHERE = (uapi.PPPIOCGUNIT, uapi.PPPIOCGDEBUG, uapi.PPPIOCSDEBUG, uapi.PPPIOCNEWUNIT)
 
 
@@ -56,6 +60,25 @@ def test_statistics_of_the_tunnel_and_of_each_session():
             assert "ip l2tp show session" in str(
                 refusal("read statistics", OSError(errno.EBADR, ""), "77")
             )
+
+    in_private_netns(test)
+
+
+def uses_ipsec(sock: socket.socket) -> int:
+    """The bit of struct pppol2tp_ioc_stats that stands behind the ids."""
+    answer = fcntl.ioctl(sock, uapi.PPPIOCGL2TPSTATS, bytes(uapi.PPPOL2TP_IOC_STATS.size))
+    return int(uapi.PPPOL2TP_IOC_STATS.unpack(answer)[2]) & 1
+
+
+def test_statistics_say_whether_the_tunnels_socket_has_an_ipsec_policy():
+    def test():
+        # Loads xfrm_user, which reads the policy.
+        with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_XFRM), Wire() as wire:
+            ends = wire.left._management, wire.near._socket
+            assert [uses_ipsec(end) for end in ends] == [0, 0]
+            wire.left_udp.setsockopt(socket.IPPROTO_IP, IP_XFRM_POLICY, ALLOWING_POLICY)
+            assert [uses_ipsec(end) for end in ends] == [1, 1]
+            assert uses_ipsec(wire.far._socket) == 0
 
     in_private_netns(test)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -9,7 +10,7 @@ from itertools import permutations
 
 import pytest
 
-from l2tp.kernel.ppp import Channel
+from l2tp.kernel.ppp import Unit
 from l2tp.protocol.errors import KernelError
 from tests.kernel.daemon_support import until
 from tests.kernel.pppox_support import (
@@ -24,21 +25,42 @@ from tests.kernel.probe_support import data_message
 pytestmark = pytest.mark.kernel
 
 SOCKETS = ("management", "udp", "session")
+Sender = Callable[[], object]
 
 
 @contextmanager
-def traffic(wire: Wire, near: Channel) -> Iterator[None]:
-    """Frames both ways: data messages to the near end, and frames out of it."""
+def frames(wire: Wire) -> Iterator[Sender]:
+    """Send frames on the near session's channel."""
+    channel = wire.channel(wire.near)
+    yield lambda: channel.send(lcp_echo(8))
+
+
+@contextmanager
+def interface(wire: Wire) -> Iterator[Sender]:
+    """Send packets through a ppp interface on the near session's channel."""
+    channel = wire.channel(wire.near)
+    with Unit() as unit, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
+        channel.connect(unit.number)
+        device = f"ppp{unit.number}"
+        shown("addr", "add", "10.9.0.1", "peer", "10.9.0.2", "dev", device)
+        shown("link", "set", device, "up")
+        udp.connect(("10.9.0.2", 9))
+        yield lambda: udp.send(b"packet")
+
+
+@contextmanager
+def traffic(wire: Wire, near: Sender) -> Iterator[None]:
+    """Frames both ways: data messages to the near end, and what ``near`` sends out of it."""
     stop = threading.Event()
+
+    def far() -> object:
+        return wire.right_udp.send(data_message(10, 1, lcp_echo(7)))
 
     def send() -> None:
         while not stop.is_set():
-            for call, argument in (
-                (wire.right_udp.send, data_message(10, 1, lcp_echo(7))),
-                (near.send, lcp_echo(8)),
-            ):
+            for call in (far, near):
                 with suppress(OSError):  # ends come and go: that is what is looked at
-                    call(argument)
+                    call()
 
     sender = threading.Thread(target=send)
     sender.start()
@@ -76,6 +98,30 @@ def await_more(wire: Wire, closed: str) -> None:
     until(lambda: (received(wire) or 0) > before, f"frames after the {closed} socket was closed")
 
 
+def close_under_traffic(order, host, way):
+    with Wire(host) as wire, way(wire) as send, traffic(wire, send):
+        until(lambda: (wire.far.stats().rx_packets or 0) > 0, "packets of the near end")
+        sockets = {
+            "management": wire.left._management,
+            "udp": wire.left_udp,
+            "session": wire.near,
+        }
+        for name in order:
+            sockets.pop(name).close()
+            tunnel = "udp" in sockets
+            session = tunnel and "session" in sockets
+            await_sight("Tunnel 10,", tunnel, "tunnel")
+            # Until 6.1 or later the management socket is listed as session 0.
+            await_sight("Session 1 in tunnel 10", session, "session")
+            if session:
+                await_more(wire, name)
+            elif "session" in sockets:
+                await_end(wire.near.stats)
+            else:
+                assert received(wire) is None
+        assert "Tunnel 20," in shown("l2tp", "show", "tunnel")
+
+
 ORDERS = [
     pytest.param(order, id="-".join(order), marks=pytest.mark.long if number % 2 else ())
     for number, order in enumerate(permutations(SOCKETS))
@@ -84,29 +130,13 @@ ORDERS = [
 
 @pytest.mark.parametrize("order", ORDERS)
 def test_any_order_of_closing_under_traffic(order):
-    def test():
-        with Wire() as wire, traffic(wire, wire.channel(wire.near)):
-            sockets = {
-                "management": wire.left._management,
-                "udp": wire.left_udp,
-                "session": wire.near,
-            }
-            for name in order:
-                sockets.pop(name).close()
-                tunnel = "udp" in sockets
-                session = tunnel and "session" in sockets
-                await_sight("Tunnel 10,", tunnel, "tunnel")
-                # Until 6.1 or later the management socket is listed as session 0.
-                await_sight("Session 1 in tunnel 10", session, "session")
-                if session:
-                    await_more(wire, name)
-                elif "session" in sockets:
-                    await_end(wire.near.stats)
-                else:
-                    assert received(wire) is None
-            assert "Tunnel 20," in shown("l2tp", "show", "tunnel")
+    in_private_netns(lambda: close_under_traffic(order, "127.0.0.1", frames))
 
-    in_private_netns(test)
+
+@pytest.mark.long
+@pytest.mark.parametrize("order", permutations(SOCKETS), ids="-".join)
+def test_any_order_of_closing_under_an_interfaces_traffic_over_ipv6(order):
+    in_private_netns(lambda: close_under_traffic(order, "::1", interface))
 
 
 def test_the_tunnel_outlives_its_management_socket_and_takes_new_sessions():
