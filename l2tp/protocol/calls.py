@@ -1,4 +1,4 @@
-"""The sessions of one tunnel: who they are, which message is whose, and their set-up deadlines."""
+"""The sessions of one tunnel: who they are, how calls are placed, and their set-up deadlines."""
 
 from __future__ import annotations
 
@@ -7,39 +7,25 @@ from dataclasses import replace
 from random import Random
 from typing import Final, Protocol
 
-from l2tp.protocol.call_messages import call_from_request, check_call
+from l2tp.protocol.call_messages import check_call
 from l2tp.protocol.call_transitions import SessionInput, SessionRole, SessionState
-from l2tp.protocol.capabilities import fit_to_peer, id_in_use, judge_request
-from l2tp.protocol.causes import Closure, hung_up_by_peer
+from l2tp.protocol.capabilities import fit_to_peer
+from l2tp.protocol.causes import Closure
 from l2tp.protocol.connect_speeds import ConnectSpeeds
-from l2tp.protocol.constants import MAXIMUM_ID, CallResult, ErrorCode, MessageType
+from l2tp.protocol.constants import MAXIMUM_ID, CallResult
 from l2tp.protocol.deadlines import Deadlines
-from l2tp.protocol.errors import LocalProtocolError, MessageError, ResultCode, cite
+from l2tp.protocol.errors import LocalProtocolError, ResultCode
 from l2tp.protocol.events import Event
 from l2tp.protocol.ids import choose_id
 from l2tp.protocol.messages import (
-    CDN,
     CSUN,
     CSURQ,
-    ICRP,
-    ICRQ,
-    OCRP,
-    OCRQ,
     ControlMessage,
     Greeting,
 )
 from l2tp.protocol.parameters import CallParameters, EndpointConfig
 from l2tp.protocol.session import Session
 
-_INPUTS: Final = {
-    int(kind): SessionInput[kind.name]
-    for kind in MessageType
-    if kind.name in SessionInput.__members__
-}
-_ANSWERERS: Final[dict[int | None, SessionRole]] = {
-    int(MessageType.ICRQ): SessionRole.LNS_INCOMING,
-    int(MessageType.OCRQ): SessionRole.LAC_OUTGOING,
-}
 # One id is left for the CDN that refuses what is too much.
 _MAXIMUM_SESSIONS: Final = MAXIMUM_ID - 1
 
@@ -79,13 +65,13 @@ class Calls:
     """The sessions of one tunnel, found by our id or, for an early CDN, by the peer's."""
 
     __slots__ = (
-        "_by_peer_id",
         "_deadlines",
         "_host",
         "_next_serial",
         "_random",
         "_speeds",
         "_waiting",
+        "by_peer_id",
         "sessions",
     )
 
@@ -94,10 +80,17 @@ class Calls:
         self._random = random
         self._next_serial = next_serial
         self.sessions: dict[int, Session] = {}
-        self._by_peer_id: dict[int, Session] = {}
+        """By our ids."""
+        self.by_peer_id: dict[int, Session] = {}
+        """By the peer's ids, as far as they are known."""
         self._speeds = ConnectSpeeds(self.sessions, self._send_for_tunnel)
         self._deadlines: Deadlines[int] = Deadlines()
         self._waiting: list[Session] = []
+
+    @property
+    def config(self) -> EndpointConfig:
+        """The endpoint's configuration."""
+        return self._host.config
 
     # What a session needs of its host.
 
@@ -130,8 +123,8 @@ class Calls:
         """Drop a session that is back in idle."""
         self.sessions.pop(session.local_session_id, None)
         self._deadlines.arm(session.local_session_id, None)
-        if session.peer_session_id and self._by_peer_id.get(session.peer_session_id) is session:
-            del self._by_peer_id[session.peer_session_id]
+        if session.peer_session_id and self.by_peer_id.get(session.peer_session_id) is session:
+            del self.by_peer_id[session.peer_session_id]
 
     def set_up(self, session: Session) -> None:
         """Note that a session's set-up is over."""
@@ -151,7 +144,7 @@ class Calls:
             call = replace(call, call_serial_number=self._next_serial())
         check_call(call, outgoing=outgoing)
         role = SessionRole.LNS_OUTGOING if outgoing else SessionRole.LAC_INCOMING
-        session = self._add(role, call, None, now)
+        session = self.add(role, call, None, now)
         session.step(SessionInput.LOCAL_CALL)
         self._waiting.append(session)
         return session
@@ -175,6 +168,10 @@ class Calls:
         """Tell the LNS of a line's new speeds (RFC 5515)."""
         self._speeds.update(self.find(local_session_id), tx_bps, rx_bps)
 
+    def receive_speeds(self, message: CSUN | CSURQ) -> None:
+        """Take what the peer says or asks of its callers' lines (RFC 5515)."""
+        self._speeds.receive(message)
+
     def request_speeds(self, local_session_ids: Iterable[int]) -> None:
         """Ask the LAC for the speeds of its callers' lines (RFC 5515)."""
         self._speeds.request([self.find(number) for number in local_session_ids])
@@ -193,78 +190,6 @@ class Calls:
         for session in list(self.sessions.values()):
             session.step(SessionInput.TUNNEL_CLOSED, closure=closure)
 
-    # What the peer sends.
-
-    def receive(self, session_id: int, message: ControlMessage, now: float) -> bool:
-        """Take a message of a session; false when it is for a session that is gone."""
-        if isinstance(message, CSUN | CSURQ):
-            self._speeds.receive(message)
-            return True
-        if session_id not in self.sessions and isinstance(message, ICRQ | OCRQ):
-            # Nobody has that id, so a request means a new session all the same (quirks.py).
-            self._receive_request(message, now)
-            return True
-        session = self._lookup(session_id, message)
-        if session is None:
-            return self._receive_in_idle(message, now)
-        if isinstance(message, ICRP | OCRP) and session.state is SessionState.WAIT_REPLY:
-            holder = self._by_peer_id.setdefault(message.assigned_session_id, session)
-            if holder is not session:
-                # Nothing is learned of it: our CDN must not bear the other session's id.
-                refusal = id_in_use(message.assigned_session_id)
-                cause = f"{message.name} refused: {refusal.message} (RFC 2661 §4.4.4)"
-                session.step(SessionInput.INVALID_MESSAGE, closure=Closure(refusal, cause))
-                return True
-        session.step(
-            _INPUTS[message.message_type],
-            message=message,
-            closure=self._closure_for(session, message),
-        )
-        return True
-
-    def _receive_in_idle(self, message: ControlMessage, now: float) -> bool:
-        """Take a message that no session awaits; false where there is nothing to do (§7.4, §7.5).
-
-        Who answers calls has asked for none, and refuses the answer to that. Everywhere else what
-        ended the session has crossed the message, and there is nothing left to clean up.
-        """
-        config = self._host.config
-        if isinstance(message, ICRP) and config.accepts_calls:
-            role = SessionRole.LNS_INCOMING
-        elif isinstance(message, OCRP) and config.accepts_outgoing_calls:
-            role = SessionRole.LAC_OUTGOING
-        else:
-            return False
-        session = self._add(role, CallParameters(), message.assigned_session_id, now)
-        closure = self._closure_for(session, message)
-        session.step(_INPUTS[message.message_type], closure=closure)
-        return True
-
-    def receive_invalid(self, session_id: int, error: MessageError, now: float) -> bool:
-        """Take a message of a session that could not be decoded: the session ends (§7.1)."""
-        assigned = error.fields.get("assigned_session_id")
-        session = self.sessions.get(session_id)
-        if error.message_type == MessageType.CDN:
-            # It wants the session's end all the same, and a CDN is not answered with one.
-            if session is None and not session_id and isinstance(assigned, int):
-                session = self._by_peer_id.get(assigned)
-            if session is None:
-                return False
-            said = error.fields.get("result_code")
-            result = said if isinstance(said, ResultCode) else None
-            cause = f"the peer hung up with an invalid CDN: {error}"
-            session.step(SessionInput.CDN, closure=Closure(result, cause, by_peer=True))
-            return True
-        closure = Closure(error.result, f"invalid message: {error}")
-        if session is None:
-            if error.message_type not in _ANSWERERS or not isinstance(assigned, int):
-                return False
-            # A request that we cannot read is still refused by name (§7.1).
-            role = _ANSWERERS[error.message_type]
-            session = self._add(role, CallParameters(), assigned, now)
-        session.step(SessionInput.INVALID_MESSAGE, closure=closure)
-        return True
-
     # Time.
 
     def get_timer(self) -> float | None:
@@ -280,11 +205,12 @@ class Calls:
             result = ResultCode(CallResult.NOT_ESTABLISHED_IN_TIME)
             session.step(SessionInput.SETUP_TIMEOUT, closure=Closure(result, cause))
 
-    def _add(
+    def add(
         self, role: SessionRole, call: CallParameters, peer_session_id: int | None, now: float
     ) -> Session:
+        """Make a session in idle; raises LocalProtocolError when every id is taken."""
         local_session_id = choose_id(self._random, self.sessions.__contains__)
-        if peer_session_id in self._by_peer_id:
+        if peer_session_id in self.by_peer_id:
             # Refused, and by a CDN whose header does not name the session that has the id (§5.3).
             peer_session_id = None
         session = Session(
@@ -297,7 +223,7 @@ class Calls:
         self._deadlines.arm(local_session_id, now + self._host.config.session_setup_timeout_s)
         self.sessions[local_session_id] = session
         if peer_session_id:
-            self._by_peer_id[peer_session_id] = session
+            self.by_peer_id[peer_session_id] = session
         return session
 
     @property
@@ -306,44 +232,11 @@ class Calls:
             self._host.config.maximum_sessions_per_tunnel, _MAXIMUM_SESSIONS
         )
 
-    def _receive_request(self, message: ICRQ | OCRQ, now: float) -> None:
-        refusal = judge_request(
-            message,
-            self._host.config,
-            surplus=self._surplus(),
-            is_id_taken=message.assigned_session_id in self._by_peer_id,
-        )
-        session = self._add(
-            _ANSWERERS[message.message_type],
-            call_from_request(message),
-            message.assigned_session_id,
-            now,
-        )
-        if refusal is None:
-            session.step(_INPUTS[message.message_type])
-        else:
-            section = "§7.5.1" if isinstance(message, OCRQ) else "§7.4.2"
-            cause = f"{message.name} refused: {refusal.message} ({cite(section)})"
-            session.step(SessionInput.REQUEST_REFUSED, closure=Closure(refusal, cause))
-
-    def _surplus(self) -> str | None:
+    def surplus(self) -> str | None:
+        """Of what there is too much for one session more; None where there is room."""
         if self._is_full:
             return "too many sessions"
         per_peer = self._host.config.limits.maximum_sessions_per_peer
         if per_peer and self._host.count_sessions_of_peer() >= per_peer:
             return "too many sessions of this peer"
         return None
-
-    def _lookup(self, session_id: int, message: ControlMessage) -> Session | None:
-        if not session_id and isinstance(message, CDN):
-            # Its sender may not know our id yet, so the AVP names the session (§4.4.4).
-            return self._by_peer_id.get(message.assigned_session_id)
-        return self.sessions.get(session_id)
-
-    def _closure_for(self, session: Session, message: ControlMessage) -> Closure:
-        if isinstance(message, CDN):
-            return hung_up_by_peer(message)
-        text = f"{message.name} in state {session.state}"
-        result = ResultCode(CallResult.GENERAL_ERROR, ErrorCode.VENDOR_SPECIFIC, text)
-        section = "§7.5" if session.role.is_outgoing else "§7.4"
-        return Closure(result, f"out of sequence: {text} ({cite(section)})")

@@ -7,6 +7,7 @@ from random import Random
 from typing import Final
 
 from l2tp.protocol import causes
+from l2tp.protocol.call_arrivals import CallArrivals
 from l2tp.protocol.call_transitions import SessionInput
 from l2tp.protocol.calls import Calls
 from l2tp.protocol.causes import Closure
@@ -105,6 +106,7 @@ class Tunnel:
             random.randbytes(TIE_BREAKER_SIZE) if initiated and config.single_tunnel else None
         )
         self.calls = Calls(self, random, next_serial)
+        self._call_arrivals = CallArrivals(self.calls)
         self.greeting: Greeting | None = None
         self._setup_deadline: float | None = now + config.tunnel_setup_timeout_s
         self.release_at: float | None = None
@@ -186,7 +188,7 @@ class Tunnel:
                 TunnelInput.CALL_MESSAGE, now, closure=self._out_of_sequence(message)
             )
             if TunnelAction.PASS_TO_SESSION in actions:
-                return self.calls.receive(session_id, message, now)
+                return self._call_arrivals.receive(session_id, message, now)
             return True
         event = _INPUTS[message.message_type]
         closure = self._judge.refuses(message, self.state, self.peer)
@@ -203,7 +205,7 @@ class Tunnel:
     def receive_invalid(self, error: MessageError, session_id: int, now: float) -> bool:
         """Take a message that could not be decoded: the session or the tunnel ends (§7.1)."""
         if error.message_type in SESSION_MESSAGES and self.state is TunnelState.ESTABLISHED:
-            return self.calls.receive_invalid(session_id, error, now)
+            return self._call_arrivals.receive_invalid(session_id, error, now)
         assigned = error.fields.get("assigned_tunnel_id")
         if not self.peer_tunnel_id and isinstance(assigned, int):
             self._address(assigned)

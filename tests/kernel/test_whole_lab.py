@@ -194,6 +194,23 @@ def test_sessions_that_somebody_made_beside_a_daemon_are_found(live: dict[str, A
     assert "lns tunnel 4713:" in shown and "lns session 4713/7:" in shown
 
 
+@pytest.mark.long
+def test_a_tunnel_that_the_kernel_lacks_is_found_and_shown(live: dict[str, Any]) -> None:
+    """Somebody deletes it behind the daemon's back: control goes on, data does not."""
+    (tunnel,) = json.loads(run("status", "--json"))["lns"]["tunnels"]
+    number = str(tunnel["local_tunnel_id"])
+    inside = ("ip", "netns", "exec", f"{LAB}-lns", "ip", "l2tp")
+    subprocess.run([*inside, "del", "tunnel", "tunnel_id", number], check=True)
+    says = json.loads(run("status", "--json"))["lns"]["disagreements"]
+    assert "netlink does not show it, daemon does" in says
+    assert f"lns tunnel {number}: netlink does not show it, daemon does" in run("status")
+    run("check", "views", code=1)
+    # The cure: the daemon lets go of what is no tunnel any more, and a call opens the next.
+    run("hangup", "lns", number)
+    assert "ppp0" in run("call")
+    run("check", "views", "ping_through")
+
+
 def test_debug_messages_of_one_session_are_switched_on_read_and_switched_off(
     live: dict[str, Any],
 ) -> None:
