@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -25,12 +25,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--port", type=int, default=9801, help="where (9801; 0: any that is free)")
 
 
+def verify(args: argparse.Namespace) -> None:
+    """Refuse a port that is none, before anything is started for it."""
+    from lab.errors import UsageError
+
+    if not 0 <= args.port <= 0xFFFF:
+        raise UsageError(f"--port {args.port}: ports are from 1 to 65535, and 0 takes a free one")
+
+
 def run(args: argparse.Namespace, console: Console) -> int:
     """Print the figures once, or serve them."""
     from lab.results.metrics import prometheus_text
+    from lab.running.ending import in_good_order
     from lab.running.tracing import of_everybody, of_running_lab
 
-    with of_everybody() if args.all else of_running_lab(args.lab, measure=False) as source:
+    figures = of_everybody() if args.all else of_running_lab(args.lab, measure=args.serve)
+    with ExitStack() as stack:
+        if args.serve:
+            stack.enter_context(in_good_order())
+        source = stack.enter_context(figures)
 
         def text() -> str:
             return prometheus_text(source.snapshot(), source.names())

@@ -9,7 +9,13 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.registry import Collector
 
-_SESSION = ("node", "netns", "tunnel_id", "session_id")
+from probes.figures.verdicts import WAITING
+
+# The inode number of a namespace is given again, and a header of another version names other ids:
+# the last two keep apart what would be two samples of one name.
+_SESSION = ("node", "netns", "tunnel_id", "session_id", "netns_cookie", "version")
+
+_WAITING = frozenset(verdict.label for verdict in WAITING)
 
 # Counters by metric name: what it says, the label beside the session's, and the figure for each of
 # its values. A figure that a snapshot does not have makes no sample.
@@ -34,6 +40,20 @@ _COUNTERS: Mapping[str, tuple[str, str, Mapping[str, str]]] = {
     ),
 }
 
+# The same of what the numbers of the data say, of sessions whose data has numbers.
+_NUMBERS: Mapping[str, tuple[str, str]] = {
+    "l2tp_rx_gaps": ("How often numbers were jumped over", "rx_gaps"),
+    "l2tp_rx_skipped_numbers": ("How many numbers that were", "rx_skipped"),
+    "l2tp_rx_late_packets": ("Packets behind a higher number", "rx_late"),
+    "l2tp_rx_resynchronisations": ("How often the driver gave up a gap", "rx_resyncs"),
+}
+
+# Histograms: what they say, and what their figures in a row begin with.
+_TIMES: Mapping[str, tuple[str, str]] = {
+    "l2tp_rx_latency_seconds": ("From the driver's hook to the ppp interface", "latency_ns"),
+    "l2tp_tx_latency_seconds": ("Of sending, in which IP and the device take it", "tx_ns"),
+}
+
 
 class _Snapshot(Collector):
     def __init__(self, snapshot: Mapping[str, Any], nodes: Mapping[int, str]) -> None:
@@ -42,10 +62,14 @@ class _Snapshot(Collector):
     def collect(self) -> Iterator[Any]:
         for name, (says, label, figures) in _COUNTERS.items():
             yield self._counter(name, says, label, figures)
-        yield self._verdicts()
-        yield self._latency()
+        for name, (says, figure) in _NUMBERS.items():
+            yield self._numbers(name, says, figure)
+        yield from self._verdicts()
+        for name, (says, prefix) in _TIMES.items():
+            yield self._times(name, says, prefix)
         yield from self._reconciled()
         yield from self._honesty()
+        yield from self._costs()
 
     def _rows(self) -> Iterator[tuple[list[str], Mapping[str, Any]]]:
         for row in self._snapshot["figures"]:
@@ -60,30 +84,40 @@ class _Snapshot(Collector):
                     family.add_metric([*labels, value], row[figure])
         return family
 
-    def _verdicts(self) -> Any:
-        family = CounterMetricFamily(
+    def _numbers(self, name: str, says: str, figure: str) -> Any:
+        family = CounterMetricFamily(name, says, labels=_SESSION)
+        for labels, row in self._rows():
+            if numbers := row.get("numbers"):
+                family.add_metric(labels, numbers[figure])
+        return family
+
+    def _verdicts(self) -> Iterator[Any]:
+        settled = CounterMetricFamily(
             "l2tp_verdict_packets", "What became of each packet", labels=[*_SESSION, "verdict"]
+        )
+        waiting = GaugeMetricFamily(  # they become fewer again, which no counter may
+            "l2tp_waiting_packets",
+            "Packets that are not settled yet",
+            labels=[*_SESSION, "verdict"],
         )
         for labels, row in self._rows():
             for verdict, count in row.get("verdicts", {}).items():
-                family.add_metric([*labels, verdict], count)
-        return family
+                (waiting if verdict in _WAITING else settled).add_metric([*labels, verdict], count)
+        yield settled
+        yield waiting
 
-    def _latency(self) -> Any:
-        family = HistogramMetricFamily(
-            "l2tp_rx_latency_seconds",
-            "From the driver's hook to the ppp interface",
-            labels=_SESSION,
-        )
+    def _times(self, name: str, says: str, prefix: str) -> Any:
+        family = HistogramMetricFamily(name, says, labels=_SESSION)
         for labels, row in self._rows():
-            if not row["latency_packets"]:
+            histogram = row.get(f"{prefix}_log2", [])
+            if not any(histogram):
                 continue
             below, buckets = 0, []
-            for slot, count in enumerate(row["latency_ns_log2"][:-1]):
+            for slot, count in enumerate(histogram[:-1]):
                 below += count
                 buckets.append((f"{2.0 ** (slot + 1) / 1e9:g}", float(below)))
-            buckets.append(("+Inf", float(row["latency_packets"])))
-            family.add_metric(labels, buckets, row["latency_ns_total"] / 1e9)
+            buckets.append(("+Inf", float(sum(histogram))))
+            family.add_metric(labels, buckets, row[f"{prefix}_total"] / 1e9)
         return family
 
     def _reconciled(self) -> Iterator[Any]:
@@ -106,6 +140,19 @@ class _Snapshot(Collector):
         yield differs
 
     def _honesty(self) -> Iterator[Any]:
+        trouble = self._snapshot["not_reconciled"]
+        asked = GaugeMetricFamily(
+            "l2tp_probes_driver_asked",
+            "1 where the figures are held against the driver's own counters; else why not",
+            labels=["why_not"],
+        )
+        asked.add_metric([trouble], float(not trouble))
+        yield asked
+        evicted = CounterMetricFamily(
+            "l2tp_probes_evicted_sessions", "Sessions that ended and made room for others"
+        )
+        evicted.add_metric([], self._snapshot["evicted_figures"])
+        yield evicted
         lost = CounterMetricFamily(
             "l2tp_probes_lost_events", "What the probes know that they did not see", labels=["why"]
         )
@@ -116,14 +163,35 @@ class _Snapshot(Collector):
             "l2tp_probes_missed_runs", "Runs of a hook that the kernel skipped", labels=["hook"]
         )
         attached = GaugeMetricFamily(
-            "l2tp_probes_hook_attached", "1 where the hook is attached", labels=["hook", "hides"]
+            "l2tp_probes_hook_attached",
+            "1 where the hook is attached",
+            labels=["hook", "how", "hides"],
         )
         for hook in self._snapshot["hooks"]:
-            attached.add_metric([hook["name"], hook["hides"]], float(hook["attached"]))
+            labels = [hook["name"], hook["how"] or "", hook["hides"]]
+            attached.add_metric(labels, float(hook["attached"]))
             if hook["missed"] is not None:
                 missed.add_metric([hook["name"]], hook["missed"])
         yield missed
         yield attached
+
+    def _costs(self) -> Iterator[Any]:
+        measured = GaugeMetricFamily(
+            "l2tp_probes_costs_measured", "1 while the kernel measures what the probes cost"
+        )
+        measured.add_metric([], float(self._snapshot["costs_measured"]))
+        yield measured
+        runs = CounterMetricFamily(
+            "l2tp_probes_runs", "Runs of a hook's program while they were measured", labels=["hook"]
+        )
+        seconds = CounterMetricFamily(
+            "l2tp_probes_run_time_seconds", "How long these runs took", labels=["hook"]
+        )
+        for hook in self._snapshot["hooks"]:
+            runs.add_metric([hook["name"]], hook["run_count"])
+            seconds.add_metric([hook["name"]], hook["run_ns"] / 1e9)
+        yield runs
+        yield seconds
 
 
 def prometheus_text(snapshot: Mapping[str, Any], nodes: Mapping[int, str]) -> str:

@@ -9,11 +9,13 @@ from __future__ import annotations
 import hmac
 import os
 import secrets
+import threading
 from collections.abc import Callable
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 from lab.errors import LabError
+from probes.errors import ProbeError
 
 HOST = "127.0.0.1"
 _TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -28,14 +30,18 @@ def make_token(path: Path) -> str:
     return token
 
 
-class MetricsServer(HTTPServer):
+class MetricsServer(ThreadingHTTPServer):
     """Answers GET /metrics. Raises LabError where the port is taken.
 
-    port: 0 takes one that is free. text: makes the text at each request.
+    port: 0 takes one that is free. text: makes the text at each request, one at a time; where it
+    raises ProbeError the request is told why. Who is slow to ask keeps nobody else waiting.
     """
 
+    daemon_threads = True
+
     def __init__(self, port: int, token: str, text: Callable[[], str]) -> None:
-        self.token, self.text = token, text
+        self.token, self._text = token, text
+        self._one_at_a_time = threading.Lock()
         try:
             super().__init__((HOST, port), _Handler)
         except OSError as error:
@@ -47,6 +53,11 @@ class MetricsServer(HTTPServer):
     def port(self) -> int:
         """The port it listens on."""
         return int(self.server_address[1])
+
+    def text(self) -> str:
+        """Make the text. Raises ProbeError."""
+        with self._one_at_a_time:
+            return self._text()
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -63,7 +74,15 @@ class _Handler(BaseHTTPRequestHandler):
         elif self.path != "/metrics":
             self._answer(404, "there is only /metrics\n")
         else:
-            self._answer(200, self.server.text(), _TYPE)
+            self._figures()
+
+    def _figures(self) -> None:
+        try:
+            text = self.server.text()
+        except ProbeError as error:
+            self._answer(503, f"{error}\n")
+        else:
+            self._answer(200, text, _TYPE)
 
     def _answer(self, code: int, text: str, kind: str = "text/plain; charset=utf-8") -> None:
         body = text.encode()

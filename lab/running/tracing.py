@@ -11,6 +11,7 @@ from pathlib import Path
 from lab.errors import CannotRun
 from lab.instruments.kernelview import netns_inode
 from lab.interpreters import environment, tracer_python
+from lab.running.ending import in_good_order
 from lab.running.live import Live
 from lab.waiting import wait_for
 from probes.client import TraceClient
@@ -79,7 +80,7 @@ def of_everybody(one_in: int = 1, *, moments: bool = False) -> Iterator[Source]:
     and sessions, and return when it does.
     Raises CannotRun with the tracer's own words when it cannot be attached.
     """
-    with tempfile.TemporaryDirectory(prefix="l2tp-lab-trace-") as folder:
+    with in_good_order(), tempfile.TemporaryDirectory(prefix="l2tp-lab-trace-") as folder:
         path = Path(folder) / "trace.sock"
         options = ["--cache", str(Path(folder) / "bpf"), "--one-in", str(one_in)]
         options += ["--moments"] if moments else []
@@ -88,6 +89,7 @@ def of_everybody(one_in: int = 1, *, moments: bool = False) -> Iterator[Source]:
             stderr=subprocess.PIPE,
             text=True,
             env=environment(),
+            start_new_session=True,  # the terminal's Ctrl-C is for us; we end it when we have read
         )
         try:
             _await_ready(tracer)

@@ -1,0 +1,73 @@
+"""A tracer of our own: it is there as long as it is looked at, whatever ends us."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from lab.interpreters import CHOICE, PROJECT
+from lab.running.ending import in_good_order
+from lab.running.tracing import of_everybody
+
+# What stands for the interpreter: a server as the probes', of figures that need no kernel.
+TRACER = f"""#!{sys.executable}
+import os, sys
+from pathlib import Path
+sys.path.insert(0, "{PROJECT}")
+from probes.server import Server
+
+class MadeUp:
+    def snapshot(self):
+        return {{"figures": [], "process": os.getpid(), "session": os.getsid(0)}}
+    def measure_costs(self, on):
+        return on
+    def make_room(self):
+        pass
+    def close(self):
+        pass
+
+server = Server(MadeUp(), Path(sys.argv[sys.argv.index("--socket") + 1]))
+print("probes: answering at it", file=sys.stderr, flush=True)
+server.run()
+"""
+
+
+@pytest.fixture(autouse=True)
+def tracer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    path = tmp_path / "python"
+    path.write_text(TRACER)
+    path.chmod(0o700)
+    monkeypatch.setenv(CHOICE, str(path))
+    yield
+
+
+def is_gone(process: int) -> bool:
+    return not Path(f"/proc/{process}").exists()
+
+
+def test_the_terminals_interrupt_is_ours_alone() -> None:
+    with of_everybody() as source:
+        seen = source.snapshot()
+        assert seen["session"] != os.getsid(0)  # type: ignore[typeddict-item]
+    assert is_gone(seen["process"])  # type: ignore[typeddict-item]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_no_signal_leaves_a_tracer_behind(number: signal.Signals) -> None:
+    process = 0
+    with pytest.raises(KeyboardInterrupt), of_everybody() as source:
+        process = source.snapshot()["process"]  # type: ignore[typeddict-item]
+        signal.raise_signal(number)
+    assert is_gone(process)
+
+
+def test_signals_mean_afterwards_what_they_did_before() -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    with in_good_order():
+        assert signal.getsignal(signal.SIGTERM) is not before
+    assert signal.getsignal(signal.SIGTERM) is before
