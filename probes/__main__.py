@@ -4,12 +4,13 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from probes.errors import CannotRunHereError, ProbeError
 from probes.hooks import cache
+from probes.limits import seconds, whole
 
 if TYPE_CHECKING:
     from probes.figures.tracer import Tracer
@@ -161,17 +162,6 @@ def _log(text: str) -> None:
     print(f"probes: {text}", file=sys.stderr, flush=True)
 
 
-def _positive(convert: Callable[[str], float]) -> Callable[[str], float]:
-    def check(text: str) -> float:
-        value = convert(text)
-        if not value > 0:
-            raise ValueError
-        return value
-
-    check.__name__ = f"positive {convert.__name__}"
-    return check
-
-
 class _HelpFormatter(argparse.HelpFormatter):
     """Help of a fixed width: asking for the terminal's would import shutil at every start."""
 
@@ -204,7 +194,7 @@ def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
     )
     tracing.add_argument(
         "--max-figures",
-        type=_positive(int),
+        type=whole(1),
         default=4096,
         metavar="N",
         help="room for this many sessions (default: %(default)s)",
@@ -212,7 +202,7 @@ def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
 
     tracing.add_argument(
         "--one-in",
-        type=_positive(int),
+        type=whole(1),
         default=1,
         metavar="N",
         help="count one packet in N (default: every packet)",
@@ -235,10 +225,10 @@ def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
     )
     count.add_argument("--json", action="store_true", help="one JSON object a line")
     count.add_argument(
-        "--interval", type=_positive(float), default=1.0, metavar="S", help="seconds between two"
+        "--interval", type=seconds, default=1.0, metavar="S", help="seconds between two"
     )
     count.add_argument(
-        "--count", type=_positive(int), metavar="N", help="end after N (default: at SIGINT)"
+        "--count", type=whole(1), metavar="N", help="end after N (default: at SIGINT)"
     )
     count.add_argument("--socket", type=Path, metavar="PATH", help="ask a tracer that runs")
     count.set_defaults(run=_count)

@@ -8,6 +8,7 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from lab.console import Console
+from probes.limits import whole
 
 if TYPE_CHECKING:
     from lab.running.timelines import Sources
@@ -25,8 +26,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="of the whole box, from now on until Ctrl-C: no lab is needed",
     )
     parser.add_argument("--node", metavar="NODE", help="what happened in this node only")
-    parser.add_argument("--tunnel", type=int, metavar="ID", help="of this tunnel id (either end's)")
-    parser.add_argument("--session", type=int, metavar="ID", help="of this session id (either's)")
+    parser.add_argument(
+        "--tunnel", type=whole(1), metavar="ID", help="of this tunnel id (either end's)"
+    )
+    parser.add_argument(
+        "--session", type=whole(1), metavar="ID", help="of this session id (either's)"
+    )
 
 
 def run(args: argparse.Namespace, console: Console) -> int:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from lab.console import Console
 from probes.figures.choosing import DIRECTIONS, KINDS, VERDICT_LABELS
+from probes.limits import seconds, whole
 
 if TYPE_CHECKING:
+    from lab.pictures.rounds import Rounds
     from lab.running.tracing import Source
     from probes.figures.choosing import Choice
 
@@ -19,8 +23,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--json", action="store_true", help="one JSON object a line, a line a round"
     )
-    parser.add_argument("--interval", type=float, default=1.0, metavar="S", help="seconds (1)")
-    parser.add_argument("--count", type=int, default=0, metavar="N", help="rounds (default: on)")
+    parser.add_argument("--interval", type=seconds, default=1.0, metavar="S", help="seconds (1)")
+    parser.add_argument("--count", type=whole(1), metavar="N", help="rounds (default: on)")
     parser.add_argument(
         "--all",
         action="store_true",
@@ -28,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--one-in",
-        type=int,
+        type=whole(1),
         default=1,
         metavar="N",
         help="with --all: count one packet in N, for boxes with much traffic (1)",
@@ -38,8 +42,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     chosen = parser.add_argument_group("only sessions")
     chosen.add_argument("--netns", metavar="NAME", help="of a node, or a namespace (name, inode)")
-    chosen.add_argument("--tunnel", type=int, metavar="ID", help="of this tunnel id")
-    chosen.add_argument("--session", type=int, metavar="ID", help="of this session id")
+    chosen.add_argument("--tunnel", type=whole(0), metavar="ID", help="of this tunnel id")
+    chosen.add_argument("--session", type=whole(0), metavar="ID", help="of this session id")
     chosen.add_argument("--direction", choices=DIRECTIONS, help="that have received, or sent")
     chosen.add_argument("--kind", choices=KINDS, help="that have had such messages")
     chosen.add_argument(
@@ -54,14 +58,13 @@ def verify(args: argparse.Namespace) -> None:
     """Refuse what does not go together, before anything is started for it."""
     from lab.errors import UsageError
 
-    if args.one_in < 1:
-        raise UsageError(f"--one-in {args.one_in}: it is a number from 1 on")
     if args.one_in > 1 and not args.all:
         raise UsageError("a lab's tracer counts every packet: --one-in goes with --all")
 
 
 def run(args: argparse.Namespace, console: Console) -> int:
     """Show the tracer's figures until interrupted, or ``--count`` times."""
+    from lab.pictures.rounds import Rounds
     from lab.running.tracing import of_everybody, of_running_lab
     from probes.beat import Beat
     from probes.figures.choosing import Choice
@@ -69,21 +72,35 @@ def run(args: argparse.Namespace, console: Console) -> int:
     choice = Choice(args.netns, args.tunnel, args.session, args.direction, args.kind, args.verdict)
     source = of_everybody(args.one_in) if args.all else of_running_lab(args.lab)
     with source as figures, Beat(args.interval, None) as beat:
-        rounds = 0
+        if not args.all:
+            _verify_netns(args.netns, figures.names())
+        rounds = Rounds(sys.stdout)
         while True:
-            _show(figures, choice, args)
-            rounds += 1
-            if rounds == args.count or not beat.next():
+            _show(figures, choice, args, rounds)
+            if rounds.shown == args.count or not beat.next():
                 return 0
 
 
-def _show(source: Source, choice: Choice, args: argparse.Namespace) -> None:
+def _verify_netns(netns: str | None, names: Mapping[int, str]) -> None:
+    """Refuse a namespace that the lab has not: nothing could ever be shown of it."""
+    from lab.errors import UsageError
+
+    if netns is not None and netns not in {*names.values(), *map(str, names)}:
+        raise UsageError(
+            f"--netns {netns}: the lab's namespaces are {', '.join(sorted(names.values()))};"
+            " --all looks at the others"
+        )
+
+
+def _show(source: Source, choice: Choice, args: argparse.Namespace, rounds: Rounds) -> None:
     from probes.figures.table import draw, draw_numbers
 
     names = source.names()
-    snapshot = choice.of(source.snapshot(), names)
+    everything = source.snapshot()
+    snapshot = choice.of(everything, names)
     if args.json:
         named = {**snapshot, "nodes": {str(inode): node for inode, node in names.items()}}
-        print(json.dumps(named), flush=True)
+        rounds.add_line(json.dumps(named))
     else:
-        print((draw_numbers if args.sequence else draw)(snapshot, names), flush=True)
+        left_out = len(everything["figures"]) - len(snapshot["figures"])
+        rounds.add((draw_numbers if args.sequence else draw)(snapshot, names, left_out))

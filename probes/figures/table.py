@@ -1,6 +1,6 @@
 """Figures as a table on a terminal of 80 columns, and what is to be known about them below it."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from probes.figures.events import LOSS_MEANINGS, Loss
@@ -13,6 +13,9 @@ _COLUMNS = (
     "sent", "p50_us", "p99_us",
 )  # fmt: skip
 
+WIDTH = 80
+_PREFIXES = " kMGTPE"
+
 
 def netns_names(folder: Path = Path("/run/netns")) -> dict[int, str]:
     """Name the network namespaces that have a name (ip netns), by inode number."""
@@ -22,40 +25,85 @@ def netns_names(folder: Path = Path("/run/netns")) -> dict[int, str]:
         return {}
 
 
+def rounded(number: int) -> str:
+    """Write a number in at most five characters: 123456789 is 123M. Up to 9999 it is exact."""
+    if number < 10_000:
+        return str(number)
+    power = (len(str(number)) - 1) // 3
+    whole = number / 1000**power
+    digits = 2 if whole < 9.995 else 1 if whole < 99.95 else 0
+    if round(whole, digits) >= 1000:
+        return f"1.00{_PREFIXES[power + 1]}"
+    return f"{whole:.{digits}f}{_PREFIXES[power]}"
+
+
 def _microseconds(latency_ns: int | None) -> str:
-    return "-" if latency_ns is None else f"{latency_ns / 1000:.1f}"
+    if latency_ns is None:
+        return "-"
+    value = latency_ns / 1000
+    return f"{value:.1f}" if value < 10_000 else rounded(round(value))
 
 
-def _cells(row: FigureRow, names: Mapping[int, str]) -> tuple[str, ...]:
+def _cells(
+    row: FigureRow, names: Mapping[int, str], number: Callable[[int], str]
+) -> tuple[str, ...]:
     return (
         names.get(row["netns"], str(row["netns"])),
         str(row["tunnel_id"]),
         str(row["session_id"]),
-        str(row["control_packets"]),
-        str(row["data_packets"]),
-        str(row["waiting"]),
-        str(row["dropped"]),
-        str(row["data_passed_up"]),
-        str(row["tx_packets"]),
+        number(row["control_packets"]),
+        number(row["data_packets"]),
+        number(row["waiting"]),
+        number(row["dropped"]),
+        number(row["data_passed_up"]),
+        number(row["tx_packets"]),
         _microseconds(row["latency_ns_p50"]),
         _microseconds(row["latency_ns_p99"]),
     )
 
 
-def draw(snapshot: Snapshot, names: Mapping[int, str]) -> str:
+def _widths(rows: list[tuple[str, ...]]) -> list[int]:
+    return [max(len(row[column]) for row in rows) for column in range(len(_COLUMNS))]
+
+
+def _table(figures: list[FigureRow], names: Mapping[int, str]) -> Iterator[str]:
+    """Draw head and rows: exact where they fit the width, else with less room, else rounded."""
+    rows: list[tuple[str, ...]] = []
+    for number, gap in ((str, "  "), (str, " "), (rounded, "  "), (rounded, " ")):
+        rows = [_COLUMNS, *(_cells(row, names, number) for row in figures)]
+        widths = _widths(rows)
+        beyond = sum(widths) + len(gap) * (len(widths) - 1) - WIDTH
+        if beyond <= 0:
+            break
+    if beyond > 0:  # a name that is too long: its end tells more than its beginning
+        widths[0] = max(len(_COLUMNS[0]), widths[0] - beyond)
+        rows = [(_cut(first, widths[0]), *rest) for first, *rest in rows]
+    for row in rows:
+        yield gap.join(cell.rjust(width) for cell, width in zip(row, widths, strict=True))
+    if number is rounded:
+        yield "(rounded to fit; --json has all digits)"
+
+
+def _cut(name: str, width: int) -> str:
+    return name if len(name) <= width else "…" + name[len(name) - width + 1 :]
+
+
+def _nothing(left_out: int, otherwise: str) -> str:
+    if left_out:
+        return f"(nothing here is what was asked for; there are {left_out} other rows)"
+    return otherwise
+
+
+def draw(snapshot: Snapshot, names: Mapping[int, str], left_out: int = 0) -> str:
     """Draw a snapshot as lines of text.
 
     The column `unkn` counts data that the driver had no use for. Below stand the verdicts that
     are no success, what is hidden or lost, and what the probes themselves cost.
+    left_out: how many rows are not in it because they were not asked for.
     """
-    rows = [_COLUMNS, *(_cells(row, names) for row in snapshot["figures"])]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(_COLUMNS))]
-    lines = [
-        "  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True))
-        for row in rows
-    ]
+    lines = list(_table(snapshot["figures"], names))
     if not snapshot["figures"]:
-        lines.append("(no datagram has reached the L2TP driver yet)")
+        lines.append(_nothing(left_out, "(no datagram has reached the L2TP driver yet)"))
     lines += _verdicts(snapshot["figures"], names)
     lines += below(snapshot, names)
     return "\n".join(lines)
@@ -130,8 +178,11 @@ def cost(hooks: list[HookState]) -> str:
     return f"probes: {how}; {total_ns // (receives + sends)} ns a packet (kernel BPF statistics)"
 
 
-def draw_numbers(snapshot: Snapshot, names: Mapping[int, str]) -> str:
-    """Draw the sequence view: what the numbers of each session that uses them say."""
+def draw_numbers(snapshot: Snapshot, names: Mapping[int, str], left_out: int = 0) -> str:
+    """Draw the sequence view: what the numbers of each session that uses them say.
+
+    left_out: how many rows are not in it because they were not asked for.
+    """
     lines: list[str] = []
     for row in snapshot["figures"]:
         numbers = row["numbers"]
@@ -155,7 +206,10 @@ def draw_numbers(snapshot: Snapshot, names: Mapping[int, str]) -> str:
             f" {numbers['rx_resyncs']} resynchronisations"
         )
         lines += [f"  → {text}" for text in _explained(row)]
-    return "\n".join([*(lines or ["(no session's data has numbers)"]), *below(snapshot, names)])
+    if not lines:
+        nothing = "(no session's data has numbers)"
+        lines = [nothing if snapshot["figures"] else _nothing(left_out, nothing)]
+    return "\n".join([*lines, *below(snapshot, names)])
 
 
 def _explained(row: FigureRow) -> Iterator[str]:

@@ -4,6 +4,7 @@ import argparse
 import ipaddress
 
 from probes.journeys.events import Choice
+from probes.limits import whole
 
 IP_PROTOCOLS = {"icmp": 1, "tcp": 6, "udp": 17, "icmpv6": 58}
 PPP_PROTOCOLS = {
@@ -14,8 +15,12 @@ DIRECTIONS = {"tx": (True, False), "rx": (False, True), "both": (True, True)}
 
 def add_choice(parser: argparse.ArgumentParser) -> None:
     """Declare the options that choose packets, the same here and in the lab's command line."""
-    parser.add_argument("--tunnel", type=int, metavar="ID", help="of this tunnel id (either end's)")
-    parser.add_argument("--session", type=int, metavar="ID", help="of this session id (either's)")
+    parser.add_argument(
+        "--tunnel", type=whole(1), metavar="ID", help="of this tunnel id (either end's)"
+    )
+    parser.add_argument(
+        "--session", type=whole(1), metavar="ID", help="of this session id (either's)"
+    )
     parser.add_argument(
         "--address",
         type=ipaddress.ip_address,
@@ -35,21 +40,11 @@ def add_choice(parser: argparse.ArgumentParser) -> None:
         " driver on; both: with --one-in, a packet may be taken at its receiver only",
     )
     parser.add_argument(
-        "--one-in", type=_positive, default=1, metavar="N", help="one in N of those (default: all)"
+        "--one-in", type=whole(1), default=1, metavar="N", help="one in N of those (default: all)"
     )
     parser.add_argument(
-        "--count", type=_positive, metavar="K", help="end after K journeys (default: at Ctrl-C)"
+        "--count", type=whole(1), metavar="K", help="end after K journeys (default: at Ctrl-C)"
     )
-
-
-def _positive(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise ValueError
-    return value
-
-
-_positive.__name__ = "positive number"
 
 
 def as_options(options: argparse.Namespace) -> list[str]:

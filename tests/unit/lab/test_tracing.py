@@ -4,46 +4,19 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from lab.interpreters import CHOICE, PROJECT
+from lab.interpreters import CHOICE
 from lab.running.ending import in_good_order
 from lab.running.tracing import of_everybody
-
-# What stands for the interpreter: a server as the probes', of figures that need no kernel.
-TRACER = f"""#!{sys.executable}
-import os, sys
-from pathlib import Path
-sys.path.insert(0, "{PROJECT}")
-from probes.server import Server
-
-class MadeUp:
-    def snapshot(self):
-        return {{"figures": [], "process": os.getpid(), "session": os.getsid(0)}}
-    def measure_costs(self, on):
-        return on
-    def make_room(self):
-        pass
-    def close(self):
-        pass
-
-server = Server(MadeUp(), Path(sys.argv[sys.argv.index("--socket") + 1]))
-print("probes: answering at it", file=sys.stderr, flush=True)
-server.run()
-"""
+from tests.support.tracers import made_up_tracer
 
 
 @pytest.fixture(autouse=True)
-def tracer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    path = tmp_path / "python"
-    path.write_text(TRACER)
-    path.chmod(0o700)
-    monkeypatch.setenv(CHOICE, str(path))
-    yield
+def tracer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(CHOICE, made_up_tracer(tmp_path))
 
 
 def is_gone(process: int) -> bool:

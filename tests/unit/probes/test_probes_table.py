@@ -6,7 +6,7 @@ from typing import Any
 from probes.figures.aggregate import figure_row
 from probes.figures.events import FIGURE, FIGURE_KEY, LATENCY_SLOTS, Loss
 from probes.figures.snapshot import Difference, Reconciliation, Snapshot
-from probes.figures.table import cost, draw, draw_numbers, netns_names
+from probes.figures.table import cost, draw, draw_numbers, netns_names, rounded
 from probes.figures.verdicts import Verdict
 from probes.hooks.state import HookState
 
@@ -92,6 +92,49 @@ def test_namespaces_are_named_by_their_inode(tmp_path: Path) -> None:
 def test_a_narrow_terminal_has_room() -> None:
     head, row, *_ = draw(snapshot(hook(True)), {4026532000: "lab-lns"}).splitlines()
     assert len(head) == len(row) <= 80
+
+
+def many(**more: Any) -> list[str]:
+    row: Any = {**ROW, "tunnel_id": 65535, "session_id": 65535, "verdicts": {}, **more}
+    small: Any = {**ROW, "verdicts": {}}
+    return draw({**snapshot(hook(True)), "figures": [row, small]}, {}).splitlines()
+
+
+def test_thousands_of_millions_of_packets_still_fit() -> None:
+    names = ("control_packets", "data_packets", "waiting", "dropped", "data_passed_up",
+             "tx_packets")  # fmt: skip
+    times = {"latency_ns_p50": 2_147_483_648, "latency_ns_p99": 2_147_483_648}
+    head, row, small, note = many(**dict.fromkeys(names, 1_234_567_890), **times)
+    assert len(head) == len(row) == len(small) <= 80
+    assert row.split()[3:] == ["1.23G"] * 6 + ["2.15M"] * 2
+    assert small.split()[4] == "24"
+    assert "rounded" in note
+
+
+def test_what_fits_is_exact() -> None:
+    _, row, *rest = many(data_packets=1_234_567, tx_packets=1_234_567)
+    assert row.split()[4] == "1234567" and len(row) <= 80
+    assert not any("rounded" in line for line in rest)
+
+
+def test_a_name_that_is_too_long_is_cut_and_its_end_kept() -> None:
+    names = {4026532000: "a-namespace-with-a-name-that-nobody-expects-lns"}
+    head, row, *_ = draw(snapshot(hook(True)), names).splitlines()
+    assert len(head) == len(row) <= 80
+    assert row.lstrip().startswith("…") and row.split()[0].endswith("expects-lns")
+
+
+def test_rounded_numbers_have_five_characters_at_most() -> None:
+    assert [rounded(n) for n in (9, 9_999, 10_000, 12_345, 99_949, 99_950, 999_499, 999_500)] == [
+        "9", "9999", "10.0k", "12.3k", "99.9k", "100k", "999k", "1.00M",
+    ]  # fmt: skip
+    assert rounded((1 << 64) - 1) == "18.4E"
+
+
+def test_nothing_that_was_asked_for_is_not_nothing_seen() -> None:
+    text = draw(snapshot(hook(True), figures=False), {}, 3)
+    assert "no datagram" not in text and "3 other rows" in text
+    assert "3 other rows" in draw_numbers(snapshot(hook(True), figures=False), {}, 3)
 
 
 def test_what_the_probes_cost_is_said_by_packet() -> None:

@@ -1,0 +1,43 @@
+"""A tracer that needs no kernel, for tests of who starts one and asks it."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from lab.interpreters import PROJECT
+
+# Stands for the interpreter of the tracer: serves one row, and which process it is.
+_TRACER = f"""#!{sys.executable}
+import os, sys
+from pathlib import Path
+sys.path.insert(0, "{PROJECT}")
+from probes.server import Server
+
+ROW = {{"netns": 7, "tunnel_id": 1, "session_id": 2, "packets": 3, "tx_packets": 0, "tx_errors": 0,
+       "control_packets": 0, "data_packets": 3, "verdicts": {{"delivered": 3}}}}
+
+class MadeUp:
+    def snapshot(self):
+        return {{"figures": [ROW], "hooks": [], "losses": {{}}, "not_reconciled": "",
+                "evicted_figures": 0, "costs_measured": False,
+                "process": os.getpid(), "session": os.getsid(0)}}
+    def measure_costs(self, on):
+        return on
+    def make_room(self):
+        pass
+    def close(self):
+        pass
+
+server = Server(MadeUp(), Path(sys.argv[sys.argv.index("--socket") + 1]))
+print("probes: answering at it", file=sys.stderr, flush=True)
+server.run()
+"""
+
+
+def made_up_tracer(folder: Path) -> str:
+    """Write it; give its path, for the environment variable ``lab.interpreters.CHOICE``."""
+    path = folder / "python"
+    path.write_text(_TRACER)
+    path.chmod(0o700)
+    return str(path)
