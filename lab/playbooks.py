@@ -15,11 +15,19 @@ from typing import Any
 
 from lab.errors import CannotRun
 from lab.interpreters import DEBIAN_PYTHON, PROJECT
+from lab.interrupts import Interrupts
+from lab.network.processes import MARK, marked_processes, stop_processes
 
 #: This box, by Debian's own Python: the one that has python3-apt.
 _INVENTORY = f"localhost ansible_connection=local ansible_python_interpreter={DEBIAN_PYTHON}"
 
 PLAYBOOKS = PROJECT / "playbooks"
+
+#: How often ansible-runner looks whether it is to end, in seconds.
+_LOOKING_S = 0.5
+
+#: How long mmdebstrap may take to remove what it has unpacked, in seconds on an ordinary box.
+_TIDYING_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +54,15 @@ def run_playbook(
     variables: Mapping[str, Any],
     on_start: Callable[[str], None],
     on_end: Callable[[TaskEnded], None],
+    *,
+    can_stop: bool = True,
 ) -> None:
     """Run ``playbooks/<name>.yml`` on this box.
 
     ``variables`` become Ansible's extra variables. ``on_start`` hears the name of each task that
-    begins, ``on_end`` how it ended. Raises CannotRun with the failed task's own message.
+    begins, ``on_end`` how it ended. Ctrl-C ends what runs and waits for it to tidy up, or, without
+    ``can_stop``, lets it come to its own end: a half-installed package needs a hand. Raises
+    CannotRun with the failed task's own message.
     """
     import ansible_runner
 
@@ -67,18 +79,32 @@ def run_playbook(
                 failures.append(ended)
         return True
 
-    with tempfile.TemporaryDirectory(prefix="l2tp-lab-playbook-") as private:
+    mark = os.urandom(16).hex()
+    with (
+        tempfile.TemporaryDirectory(prefix="l2tp-lab-playbook-") as private,
+        Interrupts() as interrupts,
+    ):
         result = ansible_runner.run(
             private_data_dir=private,
             playbook=str(PLAYBOOKS / f"{name}.yml"),
             inventory=_INVENTORY,
             extravars=dict(variables),
-            envvars=_environment(private),
+            envvars={**_environment(private), MARK: mark},
             event_handler=handle,
+            # One of its own would take Ctrl-C from this process for good.
+            cancel_callback=interrupts.was_heard if can_stop else _never,
+            settings={"pexpect_timeout": _LOOKING_S},
             quiet=True,
         )
-        if result.status != "successful":
+        if result.status == "canceled":
+            # It ends Ansible, and not what Ansible's workers run, each in a session of its own.
+            stop_processes(marked_processes(mark), patience_s=_TIDYING_S)
+        elif result.status != "successful":
             raise CannotRun(_explain(name, failures, result))
+
+
+def _never() -> bool:
+    return False
 
 
 def _task_ended(data: dict[str, Any], state: str) -> TaskEnded:

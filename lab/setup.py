@@ -55,7 +55,7 @@ def _install(packages: list[str], modules: list[str], console: Console) -> None:
 
     variables = {"packages": packages, "modules": modules}
     with console.steps() as steps:
-        run_playbook("host", variables, steps.started, steps.ended)
+        run_playbook("host", variables, steps.started, steps.ended, can_stop=False)
 
 
 def _install_through_sudo(need: Need) -> None:
