@@ -1,7 +1,17 @@
 #!/bin/sh
 # Makes .venv: the one step before ansible-runner, which installs everything else (playbooks/host.yml).
+# Where it is there and works, this does nothing.
 set -eu
 cd "$(dirname "$0")/.."
+
+# A .venv that is older than what it is made from is made anew; so is one that was made in another
+# folder (the checkout was moved), or by a Python that this box has no more.
+is_made() {
+    [ -e .venv/.ready ] && [ ! pyproject.toml -nt .venv/.ready ] && [ ! lab/bootstrap.sh -nt .venv/.ready ] &&
+        .venv/bin/python -P -c 'import os, sys, lab; sys.exit(not os.path.samefile(lab.__file__, sys.argv[1]))' \
+            lab/__init__.py 2>/dev/null
+}
+if is_made; then exit 0; fi
 
 say() { printf '%s\n' "$*" >&2; }
 
@@ -23,7 +33,10 @@ if ! "$python" -c 'import ensurepip, venv' 2>/dev/null; then
     say "installing python$version-venv (the virtual environment needs it)"
     if [ "$(id -u)" = 0 ]; then
         sudo=
-    elif command -v sudo >/dev/null && { [ -t 0 ] || sudo -n true 2>/dev/null; }; then
+    elif ! command -v sudo >/dev/null; then
+        say "This needs root, and this box has no sudo. Run as root: $install"
+        exit 4
+    elif [ -t 0 ] || sudo -n true 2>/dev/null; then
         sudo=sudo
     else
         say "This needs root, and there is no terminal for sudo to ask on. Run: sudo $install"
@@ -31,7 +44,7 @@ if ! "$python" -c 'import ensurepip, venv' 2>/dev/null; then
     fi
     # A fresh box may have no package lists yet.
     $sudo $install >/dev/null 2>&1 || { $sudo apt-get update -q >/dev/null && $sudo $install >/dev/null; } || {
-        say "apt-get could not install it. Run: $install"
+        say "apt-get could not install it. Check the network or apt's sources, then run as root: $install"
         exit 4
     }
 fi
