@@ -12,7 +12,7 @@ from contextlib import ExitStack
 from pathlib import Path, PurePosixPath
 
 from lab.commands import Command
-from lab.errors import UsageError
+from lab.errors import LabError, MachineLost, UsageError
 from lab.interpreters import CHOICE, PATH_LINE, WARM_PYTHON, path_line
 from lab.places.base import Place
 from lab.places.choose import INSIDE
@@ -35,21 +35,21 @@ def forward(
     Files that an option names are copied in beforehand; what an output option names is fetched
     afterwards, whatever the outcome was.
     """
-    renamed: dict[str, str] = {}
+    renamed: dict[tuple[str, str], str] = {}
     outputs: list[tuple[PurePosixPath, Path]] = []
     place.prepare()
     with ExitStack() as stack:
         for option in command.files_in:
             if (path := _file_of(args, option)) is not None:
                 handle = stack.enter_context(path.open("rb"))
-                renamed[str(getattr(args, option))] = str(_IN / path.name)
+                renamed[option, str(getattr(args, option))] = str(_IN / path.name)
                 copy = ["dd", "status=none", f"of={_IN / path.name}"]
                 place.run(["mkdir", "-p", str(_IN)])
                 place.run(copy, stdin=handle.fileno())
         for option in command.files_out:
             if value := getattr(args, option, None):
                 source = _OUT / f"{os.getpid()}-{option}"
-                renamed[value] = str(source)
+                renamed[option, value] = str(source)
                 outputs.append((source, Path(value)))
         tty = command.terminal and sys.stdin.isatty() and sys.stdout.isatty()
         # A terminal belongs to one session, and a process that was ready is in another.
@@ -63,12 +63,24 @@ def forward(
             port = getattr(args, command.serves[1]) or _free_port()
             stack.enter_context(place.reached(port))
             line.append(f"--{command.serves[1]}={port}")
-        try:
-            stdin = 0 if command.reads_input and not tty else None
-            return place.run(["env", *settings, *line], tty=tty, stdin=stdin)
-        finally:
-            for source, target in outputs:
-                place.fetch(source, target)
+        stdin = 0 if command.reads_input and not tty else None
+        code = place.run(["env", *settings, *line], tty=tty, stdin=stdin)
+        for source, target in outputs:
+            _fetch(place, source, target, code)
+        return code
+
+
+def _fetch(place: Place, source: PurePosixPath, target: Path, code: int) -> None:
+    try:
+        place.fetch(source, target)
+    except MachineLost:
+        raise
+    except LabError:
+        # A command that failed may not have come to writing it, and has said why it failed.
+        if code == 0:
+            raise
+    except OSError as error:
+        raise LabError(f"{target} cannot be written: {error.strerror}") from error
 
 
 def _free_port() -> int:
@@ -99,19 +111,35 @@ def _settings(environment: Mapping[str, str]) -> dict[str, str]:
     }
 
 
-def _rewritten(words: list[str], renamed: Mapping[str, str]) -> Iterator[str]:
-    """Drop the options about places, and put the copies' names for the files' own."""
+def _rewritten(words: list[str], renamed: Mapping[tuple[str, str], str]) -> Iterator[str]:
+    """Drop the options about places, and put the copies' names for the files' own.
+
+    ``renamed`` has the copy's name by the option's and the file's: the same word elsewhere (a
+    folder may be called like a check, or a lab) is something else.
+    """
     at_user_command = False
     rest = iter(words)
     for word in rest:
         at_user_command = at_user_command or word == "--"
+        option, equals, value = word.partition("=")
         if at_user_command:
             yield word
-        elif word in _ABOUT_PLACES:
-            next(rest, None)
-        elif not word.startswith(tuple(f"{option}=" for option in _ABOUT_PLACES)):
-            option, equals, value = word.partition("=")
-            if equals and value in renamed:
-                yield f"{option}={renamed[value]}"
-            else:
-                yield renamed.get(word, word)
+        elif option in _ABOUT_PLACES:
+            if not equals:
+                next(rest, None)
+        elif not equals and (names := _of_option(word, renamed)):
+            value = next(rest, "")
+            yield from (word, names.get(value, value))
+        elif equals and value in (names := _of_option(option, renamed)):
+            yield f"{option}={names[value]}"
+        else:
+            yield word
+
+
+def _of_option(word: str, renamed: Mapping[tuple[str, str], str]) -> dict[str, str]:
+    # argparse takes an option's beginning for the whole.
+    return {
+        value: name
+        for (option, value), name in renamed.items()
+        if len(word) > 2 and f"--{option}".startswith(word)
+    }

@@ -104,6 +104,45 @@ def test_files_are_brought_in_and_output_is_fetched(tmp_path: Path) -> None:
     assert target == tmp_path / "run"
 
 
+@pytest.mark.parametrize("option", ["--output", "--out"])
+def test_a_folder_may_be_called_like_something_else_on_the_line(option: str) -> None:
+    place = RecordingPlace()
+    line = forwarded(["check", "check", option, "check", "--lab", "check"], place, output="check")
+    ((source, _),) = place.fetched
+    assert line == ["check", "check", option, str(source), "--lab", "check"]
+
+
+class EmptyPlace(RecordingPlace):
+    """A place where a command ended before it wrote anything."""
+
+    def fetch(self, source: PurePosixPath, target: Path) -> None:
+        raise LabError("no such file")
+
+
+@pytest.mark.parametrize("code", [1, 2, 4, 130])
+def test_what_failed_before_it_wrote_its_output_keeps_its_exit_code(code: int) -> None:
+    args = argparse.Namespace(output="run")
+    words = ["check", "--output", "run"]
+    assert forward(EmptyPlace(code), COMMANDS["check"], args, words, {}) == code
+    with pytest.raises(LabError, match="no such file"):
+        forward(EmptyPlace(0), COMMANDS["check"], args, words, {})
+
+
+class LostPlace(EmptyPlace):
+    """A machine that goes away under the command."""
+
+    def run(self, argv: list[str], *, tty: bool = False, stdin: int | None = None) -> int:
+        if "lab" in argv:
+            raise MachineLost("the appliance was lost")
+        return 0
+
+
+def test_a_machine_that_was_lost_is_told_as_such_though_there_is_output_to_fetch() -> None:
+    args = argparse.Namespace(output="run")
+    with pytest.raises(MachineLost, match="was lost"):
+        forward(LostPlace(), COMMANDS["check"], args, ["check", "--output", "run"], {})
+
+
 def test_a_file_that_is_not_there_is_an_error_before_anything_runs() -> None:
     place = RecordingPlace()
     args = argparse.Namespace(topology="no/such.yml", output=None)
