@@ -82,7 +82,7 @@ def _dispatch(
     from lab.places.forward import forward
 
     try:
-        place = choose(args, console, starts=command.starts)
+        place = choose(args, console, starts=command.brings_up(args))
     except NothingRuns as error:
         if not command.is_done_without_a_machine:
             raise

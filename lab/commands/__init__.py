@@ -53,8 +53,14 @@ class Command:
     reads_input: bool = False
     #: Whether the command brings up what it needs (a machine), or only uses what is there.
     starts: bool = True
+    #: The argument with which a command that starts things only uses what is there.
+    unless: str = ""
     #: Whether there is nothing to do, and no error, where no machine runs.
     is_done_without_a_machine: bool = False
+
+    def brings_up(self, args: argparse.Namespace) -> bool:
+        """Tell whether this command line brings up what it needs."""
+        return self.starts and not (self.unless and getattr(args, self.unless))
 
     def module(self) -> CommandModule:
         """Import the command's file."""
@@ -174,6 +180,8 @@ COMMANDS = {
         "For example: l2tp-lab shell lac -- ping 203.0.113.2",
         terminal=True,
         reads_input=True,
+        # A node of a lab is there, or not; beside it a fresh machine is of use.
+        unless="node",
     ),
     "down": Command(
         "down",

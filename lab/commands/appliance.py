@@ -37,17 +37,20 @@ def run(args: argparse.Namespace, console: Console) -> int:
     return act(args, console)
 
 
-def _prepare(console: Console) -> None:
+def _prepare(args: argparse.Namespace, console: Console) -> None:
     from lab.doctor.model import Need
+    from lab.places.appliance.kernelsource import verify_kernel
     from lab.setup import prepare_box
 
+    if kernel := getattr(args, "kernel", None):
+        verify_kernel(kernel)
     prepare_box(Need.APPLIANCE, console)
 
 
 def _build(args: argparse.Namespace, console: Console) -> int:
     from lab.places.appliance import commands
 
-    _prepare(console)
+    _prepare(args, console)
     commands.build(console, kernel=getattr(args, "kernel", None), rebuild=args.again)
     console.say("the appliance is built")
     return 0
@@ -56,7 +59,7 @@ def _build(args: argparse.Namespace, console: Console) -> int:
 def _start(args: argparse.Namespace, console: Console) -> int:
     from lab.places.appliance import commands
 
-    _prepare(console)
+    _prepare(args, console)
     commands.start(console, args.lab, kernel=getattr(args, "kernel", None))
     console.say(f"the machine of lab “{args.lab}” runs")
     return 0
@@ -106,7 +109,7 @@ def _log(args: argparse.Namespace, console: Console) -> int:
 def _export(args: argparse.Namespace, console: Console) -> int:
     from lab.places.appliance import commands
 
-    _prepare(console)
+    _prepare(args, console)
     commands.build(console, kernel=getattr(args, "kernel", None))
     commands.export_to(console, args.file)
     console.say(f"wrote {args.file}; on the other box: l2tp-lab appliance import {args.file.name}")

@@ -37,4 +37,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
     except FileNotFoundError:
         console.say(f"l2tp-lab: there is no program {command[0]} where the lab runs")
         return 127
+    except OSError as error:
+        console.say(f"l2tp-lab: {command[0]} cannot be run: {error.strerror}")
+        return 126
     return done.returncode if done.returncode >= 0 else 128 - done.returncode

@@ -68,6 +68,11 @@ def choose(args: argparse.Namespace, console: Console, *, starts: bool) -> Place
     if choice.need is Need.HERE and os.geteuid() != 0:
         # Root prepares the box, so that sudo is asked once.
         return None
+    kernel = getattr(args, "kernel", None)
+    if kernel and choice.need is Need.APPLIANCE:
+        from lab.places.appliance.kernelsource import verify_kernel
+
+        verify_kernel(kernel)
     if starts:
         prepare_box(choice.need, console)
     if choice.need is Need.HERE:
@@ -75,7 +80,6 @@ def choose(args: argparse.Namespace, console: Console, *, starts: bool) -> Place
     from lab.places.appliance.commands import running_kernel
     from lab.places.appliance.place import AppliancePlace
 
-    kernel = getattr(args, "kernel", None)
     running = running_kernel(args.lab)
     if running is None and not starts:
         raise NothingRuns(f"the lab “{args.lab}” is not up: no machine runs. Run: l2tp-lab up")

@@ -48,7 +48,7 @@ def check_topology(
     ``shown_as`` is the file's name in messages, the path itself by default. ``counts`` stand in
     for the file's own; UsageError when it has none.
     """
-    document = read_document(path.read_text(encoding="utf-8"))
+    document = read_document(_read(path, shown_as or str(path)))
     with_counts(document.data, counts)
     draft = make_draft(document)
     for rule in RULES:
@@ -58,6 +58,16 @@ def check_topology(
         name = shown_as or str(path)
         raise TopologyError("\n".join(c.text(name) for c in sorted(set(draft.complaints))))
     return _normalise(draft)
+
+
+def _read(path: Path, name: str) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        raise TopologyError(f"{name}:{line}: this is not text in UTF-8") from error
+    except OSError as error:
+        raise TopologyError(f"{name} cannot be read: {error.strerror}") from error
 
 
 def _normalise(draft: Draft) -> Topology:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import shlex
 import shutil
 import struct
 import tarfile
@@ -94,12 +95,24 @@ def find_source(kernel: str) -> KernelSource:
     return KernelSource(f"path-{digest}", path=path)
 
 
+def verify_kernel(kernel: str) -> None:
+    """Raise UsageError unless ``--kernel`` names one that a bundle can be made of."""
+    if path := find_source(kernel).path:
+        _modules_of(path, read_release(path))
+
+
 def read_release(kernel: Path) -> str:
-    """Read the release, as ``uname -r`` says it, from a bzImage. Raises CannotRun."""
-    with kernel.open("rb") as file:
-        setup = file.read(64 * 1024)
+    """Read the release, as ``uname -r`` says it, from a bzImage. Raises UsageError."""
+    try:
+        with kernel.open("rb") as file:
+            setup = file.read(64 * 1024)
+    except OSError as error:
+        raise UsageError(
+            f"--kernel {kernel} cannot be read: {error.strerror}. Some boxes keep it for root; "
+            f"make it yours to read: sudo chmod o+r {shlex.quote(str(kernel))}"
+        ) from error
     if setup[0x202:0x206] != b"HdrS":
-        raise CannotRun(f"{kernel} is not a bootable x86 kernel (bzImage)")
+        raise UsageError(f"--kernel {kernel}: this is not a bootable x86 kernel (bzImage)")
     (pointer,) = struct.unpack_from("<H", setup, _VERSION_POINTER)
     text = setup[_SETUP + pointer :].split(b"\0", 1)[0].decode("ascii", "replace")
     return text.split(" ", 1)[0]
@@ -120,8 +133,8 @@ def _modules_of(kernel: Path, release: str) -> Path:
         if (folder := root / "lib/modules" / release).is_dir():
             return folder
     places = ", ".join(str(root / "lib/modules" / release) for root in roots)
-    raise CannotRun(
-        f"{kernel} is a {release} kernel, and its modules are in none of: {places}. "
+    raise UsageError(
+        f"--kernel {kernel}: this is a {release} kernel, and its modules are in none of: {places}. "
         "Install them beside it: make modules_install INSTALL_MOD_PATH=FOLDER"
     )
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from lab.errors import CannotRun, UsageError
-from lab.places.appliance.kernelsource import find_source, read_release
+from lab.errors import UsageError
+from lab.places.appliance.kernelsource import find_source, read_release, verify_kernel
 
 RELEASE = "6.16.3-test"
 
@@ -44,7 +44,20 @@ def test_the_release_is_read_from_the_kernel(tmp_path: Path) -> None:
 
 def test_what_is_no_kernel_is_refused(tmp_path: Path) -> None:
     (tmp_path / "vmlinuz").write_bytes(b"\x7fELF" + bytes(0x1000))
-    with pytest.raises(CannotRun, match="not a bootable x86 kernel"):
+    with pytest.raises(UsageError, match="not a bootable x86 kernel"):
+        read_release(tmp_path / "vmlinuz")
+
+
+def test_a_kernel_that_only_root_may_read_is_told_with_the_cure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "vmlinuz").write_bytes(bz_image())
+
+    def refuse(*_: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "open", refuse)  # root may read everything
+    with pytest.raises(UsageError, match=r"Permission denied.*sudo chmod o\+r"):
         read_release(tmp_path / "vmlinuz")
 
 
@@ -68,7 +81,9 @@ def test_a_path_brings_its_modules(tmp_path: Path, where: str, named: str) -> No
 def test_a_kernel_without_its_modules_is_told(tmp_path: Path) -> None:
     (tmp_path / "vmlinuz").write_bytes(bz_image())
     source = find_source(str(tmp_path / "vmlinuz"))
-    with pytest.raises(CannotRun, match="make modules_install"):
+    with pytest.raises(UsageError, match="make modules_install"):
+        verify_kernel(str(tmp_path / "vmlinuz"))
+    with pytest.raises(UsageError, match="make modules_install"):
         source.unpack(tmp_path / "work", Silent())  # type: ignore[arg-type]
 
 

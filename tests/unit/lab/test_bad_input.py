@@ -1,0 +1,84 @@
+"""What a user may get wrong, by the command line: one paragraph, its exit code, nothing begun."""
+
+from __future__ import annotations
+
+import argparse
+import io
+from pathlib import Path
+
+import pytest
+
+from lab import cli
+from lab.commands import COMMANDS
+from lab.console import Console
+from lab.places import choose
+
+
+def said(words: list[str], code: int, capsys: pytest.CaptureFixture[str]) -> str:
+    """Run a command line that ends with that code, and return the one paragraph that it says."""
+    assert cli.main(words) == code
+    paragraph = capsys.readouterr().err.strip().splitlines()[-1]
+    assert paragraph.startswith("l2tp-lab: ")
+    assert "should have foreseen" not in paragraph
+    return paragraph
+
+
+@pytest.fixture
+def empty_box(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """Give a box whose place is the appliance, with nothing built and nothing running."""
+    cache = tmp_path / "cache"
+    monkeypatch.setenv("L2TP_LAB_CACHE", str(cache))
+    monkeypatch.delenv(choose.INSIDE, raising=False)
+
+    def decided(_: object) -> choose.Choice:
+        return choose.Choice(choose.Need.APPLIANCE, "a test")
+
+    monkeypatch.setattr(choose, "decide", decided)
+    monkeypatch.setattr(choose, "prepare_box", lambda *_: None)
+    return cache
+
+
+@pytest.mark.parametrize(
+    ("contents", "line"), [(b"\xff\xfe\x00", 1), (b"name: x\nnodes: \x80\n", 2)]
+)
+def test_a_topology_that_is_no_text_is_named_with_its_line(
+    contents: bytes, line: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "my.yml"
+    path.write_bytes(contents)
+    paragraph = said(["up", "--topology", str(path)], 2, capsys)
+    assert f"{path}:{line}: this is not text in UTF-8" in paragraph
+
+
+@pytest.mark.parametrize(
+    ("command", "code"), [("/etc/passwd", 126), ("/nonexistent/program", 127), ("true", 0)]
+)
+def test_a_command_that_cannot_be_run_has_a_shells_exit_code(
+    command: str, code: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv(choose.INSIDE, "1")
+    monkeypatch.setattr("os.geteuid", lambda: 0)
+    if code == 0:
+        assert cli.main(["shell", "--", command]) == 0
+    else:
+        assert command in said(["shell", "--", command], code, capsys)
+
+
+def test_a_shell_in_a_node_starts_no_machine_and_one_beside_the_lab_does(empty_box: Path) -> None:
+    shell = COMMANDS["shell"]
+    assert shell.brings_up(argparse.Namespace(node=None))
+    args = argparse.Namespace(node="lac", lab="lab")
+    with pytest.raises(choose.NothingRuns, match="Run: l2tp-lab up"):
+        choose.choose(args, Console(io.StringIO()), starts=shell.brings_up(args))
+    assert not empty_box.exists()
+
+
+@pytest.mark.parametrize("words", [["up"], ["appliance", "build"], ["appliance", "start"]])
+def test_a_kernel_that_is_none_is_refused_before_anything_is_built(
+    words: list[str], empty_box: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    kernel = tmp_path / "vmlinuz"
+    kernel.touch()
+    assert "not a bootable" in said([*words, "--kernel", str(kernel)], 2, capsys)
+    assert "neither one of 6.1" in said([*words, "--kernel", "5.10"], 2, capsys)
+    assert not empty_box.exists()
