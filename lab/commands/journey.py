@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from lab.console import Console
 from probes.journeys.choice import add_choice
+
+if TYPE_CHECKING:
+    from lab.results.pcapng import JourneyCapture
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -34,12 +41,13 @@ def run(args: argparse.Namespace, console: Console) -> int:
     from probes.journeys.choice import as_options
 
     nodes, netns = _where(args)
-    options = [*as_options(args), *(["--netns", str(netns)] if netns else [])]
+    options = ["--costs", *as_options(args), *(["--netns", str(netns)] if netns else [])]
     ascii_only = not (sys.stdout.encoding or "").lower().startswith("utf")
     capture = JourneyCapture()
     cache = None if args.all else bpf_cache(runtime_folder(args.lab))
-    with followed(options, nodes, cache) as told:
+    with _written(capture, args.output), followed(options, nodes, cache) as told:
         for record in told:
+            capture.add(record)
             if args.json:
                 print(json.dumps(record), flush=True)
             elif record["kind"] == "journey":
@@ -48,10 +56,32 @@ def run(args: argparse.Namespace, console: Console) -> int:
                 if record["kind"] == "ready":
                     console.say("following packets; Ctrl-C ends it")
                 print(draw_honesty(record), end="", flush=True)
-            capture.add(record)
-    if args.output:
-        capture.write(Path(args.output))
+    if args.output and capture.left_out:
+        console.say(f"{args.output} had no room for {capture.left_out} packets")
     return 0
+
+
+def verify(args: argparse.Namespace) -> None:
+    """Refuse a file that cannot be written, before a packet is followed for it."""
+    from lab.errors import UsageError
+    from lab.places.choose import INSIDE
+
+    if args.output and INSIDE not in os.environ:
+        folder = Path(args.output).absolute().parent
+        if Path(args.output).is_dir() or not folder.is_dir() or not os.access(folder, os.W_OK):
+            raise UsageError(f"--output {args.output}: no file can be written there")
+
+
+@contextmanager
+def _written(capture: JourneyCapture, output: str | None) -> Iterator[None]:
+    """Write what has been captured whatever ends the following: a reader that goes, an error."""
+    try:
+        yield
+    finally:
+        if output:
+            path = Path(output)
+            path.parent.mkdir(parents=True, exist_ok=True)  # of the appliance's own, at first
+            capture.write(path)
 
 
 def _where(args: argparse.Namespace) -> tuple[dict[int, str], int | None]:

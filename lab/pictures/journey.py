@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from textwrap import wrap
 from typing import Any
 
 from lab.pictures.canvas import to_ascii
+from probes.figures.table import cost
+from probes.journeys.events import JOURNEY_LOSS_MEANINGS, JourneyLoss
 
 WIDTH = 79
+_NAME = 8
 
 _MARKS = {"delivered": "✓", "passed_up": "↑", "left": "→", "waiting": "…", "lost_from_sight": "?"}
 
@@ -44,7 +48,8 @@ def _lines(journey: Mapping[str, Any]) -> Iterator[str]:
     end = journey["end"]
     mark = _MARKS.get(end["outcome"], "✗")
     copy = "a copy of it: " if journey["copy_of"] else ""
-    yield f"{mark} {copy}{_packet(journey['packet'])}"
+    again = "it went on: " if journey["again"] else ""
+    yield from _wrapped(f"{mark} {again}{copy}{_packet(journey['packet'])}")
     node = None
     before = None
     for hop in journey["hops"]:
@@ -55,12 +60,22 @@ def _lines(journey: Mapping[str, Any]) -> Iterator[str]:
         change = "" if before in (None, length) else f"{length - before:+d}"
         before = length
         yield (
-            f"  {shown or '':<8.8} {hop['interface'] or '':<8.8} {hop['hop']:<19}"
+            f"  {_end_of(shown or ''):<8} {_end_of(hop['interface'] or ''):<8} {hop['hop']:<19}"
             f"{length:>6} {change:>5} {duration(hop['since_ns']):>9}  {_note(hop)}"
         )[:WIDTH].rstrip()
-    yield f"  {end['says']}, after {duration(journey['duration_ns']).strip()}"
+    yield from _wrapped(f"  {end['says']}, after {duration(journey['duration_ns']).strip()}")
     if end["reason"] or end["function"]:
-        yield f"  the kernel says: {end['reason']} in {end['function'] or 'an unknown function'}"
+        function = end["function"] or "an unknown function"
+        yield from _wrapped(f"  the kernel says: {end['reason']} in {function}")
+
+
+def _wrapped(line: str) -> list[str]:
+    return wrap(line, WIDTH, subsequent_indent="    ", break_on_hyphens=False)
+
+
+def _end_of(name: str) -> str:
+    """Cut a name to its column: names that are long differ at their ends."""
+    return name if len(name) <= _NAME else "…" + name[1 - _NAME :]
 
 
 def _packet(packet: Mapping[str, Any]) -> str:
@@ -83,18 +98,31 @@ def duration(time_ns: int) -> str:
     return f"{time_ns} ns"
 
 
-def draw_honesty(status: Mapping[str, Any]) -> str:
-    """Say what was not seen: hooks that are not attached, events that were lost."""
+def honesty(status: Mapping[str, Any]) -> list[str]:
+    """Say what was not seen: hooks that are not attached, events that were lost; a line each."""
     lines = [
-        f"not attached: {hook['name']}: hides {hook['hides']}"
+        f"not attached: {hook['name']}: hides {hook['hides']} ({hook['reason']})"
         for hook in status["hooks"]
         if not hook["attached"]
     ]
     lines += [
-        f"lost: {count} ({name.replace('_', ' ')})"
+        f"lost: {count} {JOURNEY_LOSS_MEANINGS[JourneyLoss[name.upper()]]}"
         for name, count in status["losses"].items()
         if count
     ]
+    lines += [
+        f"lost: {hook['missed']} runs of {hook['name']} that the kernel skipped"
+        for hook in status["hooks"]
+        if hook["missed"]
+    ]
     if status["forgotten_journeys"]:
         lines.append(f"lost: {status['forgotten_journeys']} journeys given up for want of memory")
+    return lines
+
+
+def draw_honesty(status: Mapping[str, Any]) -> str:
+    """Say what was not seen, and in the end what the probes cost."""
+    lines = honesty(status)
+    if status["kind"] == "status":
+        lines.append(cost(status["hooks"]))
     return "".join(line + "\n" for line in lines)

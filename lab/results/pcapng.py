@@ -7,9 +7,12 @@ Format: draft-ietf-opsawg-pcapng, written by python-pcapng.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
+
+from lab.pictures.journey import honesty
+from probes.figures.table import cost
 
 # Link types (www.tcpdump.org/linktypes.html) of what the probes see at each hop.
 _ETHERNET, _PPP, _RAW_IP = 1, 9, 101
@@ -31,12 +34,14 @@ class _Seen(NamedTuple):
     length: int
     octets: bytes
     comment: str
+    journey: str
 
 
 class JourneyCapture:
     """Collects journeys (docs/trace.md), then writes them in order of time.
 
-    limit: how many packets it keeps; ``left_out`` counts those beyond.
+    limit: how many packets it keeps; ``left_out`` counts those beyond. A journey that is told again
+    takes the place of what was told of it.
     """
 
     def __init__(self, limit: int = 100_000) -> None:
@@ -50,6 +55,8 @@ class JourneyCapture:
         if record["kind"] != "journey":
             self._status = record
             return
+        if record["again"]:
+            self._seen = [seen for seen in self._seen if seen.journey != record["journey"]]
         wall_offset = record["wall_ns"] - record["time_ns"]
         node = ""
         for number, hop in enumerate(record["hops"]):
@@ -60,10 +67,12 @@ class JourneyCapture:
                 self.left_out += 1
                 continue
             octets = bytes.fromhex(hop["octets"])
-            interface = (node, hop["interface"] or hop["hop"], _LINK_TYPES[hop["hop"]])
+            interface = (node, hop["interface"] or hop["hop"], _link_type(hop, octets))
             wall_ns = hop["time_ns"] + wall_offset
             comment = _comment(record, number)
-            self._seen.append(_Seen(wall_ns, interface, _length(hop, octets), octets, comment))
+            length = _length(hop, octets)
+            name = record["journey"]
+            self._seen.append(_Seen(wall_ns, interface, length, octets, comment, name))
 
     def write(self, path: Path) -> None:
         """Write the file. Raises OSError."""
@@ -100,12 +109,34 @@ class JourneyCapture:
                 writer.write_block(packet)
 
 
+def _link_type(hop: Mapping[str, Any], octets: bytes) -> int:
+    """Say what the octets begin with: at a device without Ethernet that is the IP packet."""
+    link_type = _LINK_TYPES[hop["hop"]]
+    if link_type == _ETHERNET and _ip_length(octets) == hop["length"]:
+        return _RAW_IP
+    return link_type
+
+
+def _ip_length(octets: bytes) -> int:
+    """Read how long the IP packet is that octets begin with; 0 where they begin with none."""
+    version = octets[0] >> 4
+    if version == 4 and len(octets) >= _IPV4_OCTETS:
+        return int.from_bytes(octets[2:4], "big")
+    if version == 6 and len(octets) >= _IPV6_OCTETS:
+        return _IPV6_OCTETS + int.from_bytes(octets[4:6], "big")
+    return 0
+
+
 def _length(hop: Mapping[str, Any], octets: bytes) -> int:
-    """Say how long the packet is from where its octets begin: at the hook that is the IP header."""
-    before: dict[str, Callable[[], int]] = {
-        "l2tp_udp_encap_recv": lambda: _IPV6_OCTETS if octets[0] >> 4 == 6 else _IPV4_OCTETS
-    }
-    return int(hop["length"]) + before.get(hop["hop"], lambda: 0)()
+    """Say how long the packet is from where its octets begin.
+
+    At the hook the UDP datagram is counted, and the IP header before it shown.
+    """
+    length = int(hop["length"])
+    if hop["hop"] == "l2tp_udp_encap_recv":
+        header = _IPV6_OCTETS if octets[0] >> 4 == 6 else 4 * (octets[0] & 0xF)
+        length += header
+    return max(length, len(octets))
 
 
 def _comment(journey: Mapping[str, Any], number: int) -> str:
@@ -124,12 +155,9 @@ def _comment(journey: Mapping[str, Any], number: int) -> str:
 
 
 def _losses(status: Mapping[str, Any], left_out: int) -> str:
-    missing = [
-        f"not attached: {hook['name']} (hides {hook['hides']})"
-        for hook in status.get("hooks", [])
-        if not hook["attached"]
-    ]
-    lost = status.get("lost_events", 0)
-    return "; ".join(
-        [f"events lost: {lost}", f"packets left out for want of room: {left_out}", *missing]
-    )
+    if not status:
+        return "the probes ended before they could say what was lost"
+    said = honesty(status)
+    if left_out:
+        said.append(f"packets left out for want of room: {left_out}")
+    return "; ".join([f"events lost: {status['lost_events']}", *said, cost(status["hooks"])])

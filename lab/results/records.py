@@ -64,6 +64,7 @@ class JourneyRecord(_Record):
     kind: Literal["journey"]
     journey: str
     copy_of: str | None
+    again: bool
     time_ns: Nanoseconds
     wall_ns: Nanoseconds
     duration_ns: Nanoseconds

@@ -2,16 +2,18 @@
 
 import argparse
 import json
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import Any, Protocol
 
 from probes.beat import Beat
 from probes.hooks.spec import Style
 from probes.journeys.choice import add_choice, choice_of
+from probes.journeys.journey import Journey
 from probes.journeys.tracer import RING_OCTETS, JourneyTracer
 
 # How often events are fetched: often enough that the buffer holds what comes in between.
 _TURN_S = 0.05
+_IDLE_TURNS = 2
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -24,6 +26,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=[],
         metavar="INODE=NAME",
         help="a namespace's name (default: those of ip netns)",
+    )
+    parser.add_argument(
+        "--costs", action="store_true", help="let the kernel measure what following costs"
     )
     parser.add_argument("--style", choices=[style.value for style in Style], help="attach so only")
     parser.add_argument(
@@ -54,23 +59,46 @@ def run(options: argparse.Namespace, report: Callable[[str], None]) -> None:
         choice_of(options, options.netns),
         nodes,
         ring_octets=options.ring,
+        costs=options.costs,
         styles=[Style(options.style)] if options.style else list(Style),
         cache_folder=options.cache,
         report=report,
     )
     try:
         _say(tracer.status() | {"kind": "ready"})
-        told = 0
         with Beat(_TURN_S, None) as beat:
-            more = True
-            while more and (options.count is None or told < options.count):
-                more = beat.next()
-                for journey in tracer.poll(None if more else 0):
-                    told += journey.original is None
-                    _say(tracer.as_json(journey))
+            for journey in told(tracer, options.count, beat.next):
+                _say(tracer.as_json(journey))
         _say(tracer.status())
     finally:
         tracer.close()
+
+
+class Follower(Protocol):
+    """What journeys are asked of: a JourneyTracer."""
+
+    def poll(self, patience_ns: int | None = None) -> Iterator[Journey]:
+        """Give the journeys that have ended since the last call."""
+
+    def is_spent(self) -> bool:
+        """Say whether no journey is under way, and no more may begin."""
+
+
+def told(tracer: Follower, count: int | None, goes_on: Callable[[], bool]) -> Iterator[Journey]:
+    """Give journeys as they end, until all that were asked for are told, or none can come.
+
+    count: how many journeys that are no copies. goes_on: waits for the next turn, and says whether
+    there is one. A packet that was chosen, and of which every event was lost, is never told: when
+    nothing more is under way in two turns it is not waited for.
+    """
+    number = idle = 0
+    more = True
+    while more and (count is None or (number < count and idle < _IDLE_TURNS)):
+        more = goes_on()
+        for journey in tracer.poll(None if more else 0):
+            number += journey.original is None and not journey.again
+            yield journey
+        idle = idle + 1 if tracer.is_spent() else 0
 
 
 def _node(text: str) -> tuple[int, str]:

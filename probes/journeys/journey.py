@@ -14,14 +14,18 @@ from probes.journeys.events import ENDS, Event, Hop
 
 # A packet can wait as long for a daemon or for an earlier packet; then it is lost from sight.
 PATIENCE_NS = 3_000_000_000
-# More open journeys than this, and the oldest is given up: memory stays bounded.
+# More open journeys than this, and the oldest is given up: memory stays bounded. Of as many that
+# were given up it is kept what was seen, for those that go on.
 MAX_OPEN = 4096
 
 _Key = tuple[int, int]
 
 
 class Journey(NamedTuple):
-    """One packet's way. events: in order of time. original: of a copy, whose copy it is."""
+    """One packet's way. events: in order of time. original: of a copy, whose copy it is.
+
+    again: it was told before, as waiting or lost from sight, and has gone on since.
+    """
 
     skb: int
     generation: int
@@ -29,6 +33,7 @@ class Journey(NamedTuple):
     inner: packet.Inner
     end: End
     original: _Key | None = None
+    again: bool = False
 
     @property
     def number(self) -> str:
@@ -53,6 +58,8 @@ class Journeys:
         self._sees_drops = sees_drops
         self._open: dict[_Key, list[Event]] = {}
         self._by_skb: dict[int, int] = {}
+        self._given_up: dict[_Key, list[Event]] = {}
+        self._again: set[_Key] = set()
         self.forgotten = 0
 
     def __len__(self) -> int:
@@ -66,6 +73,9 @@ class Journeys:
             if before is not None and before < event.generation:
                 # The kernel uses the address for another packet: the former was freed unseen.
                 yield from self._finish((event.skb, before))
+            if key in self._given_up:
+                self._open[key] = self._given_up.pop(key)
+                self._again.add(key)
             if key not in self._open and event.hop in ENDS:
                 continue  # nothing but its end is known: its events were lost, and counted
             self._open.setdefault(key, []).append(event)
@@ -77,15 +87,25 @@ class Journeys:
                 yield from self._finish(next(iter(self._open)))
 
     def expire(self, now_ns: int, patience_ns: int = PATIENCE_NS) -> Iterator[Journey]:
-        """Give up journeys of which nothing was heard for patience_ns."""
-        quiet = [
-            key for key, events in self._open.items() if events[-1].time_ns + patience_ns <= now_ns
-        ]
-        for key in quiet:
+        """Give up journeys of which nothing was heard for patience_ns.
+
+        Those that go on nevertheless are told again.
+        """
+        quiet = {
+            key: events
+            for key, events in self._open.items()
+            if events[-1].time_ns + patience_ns <= now_ns
+        }
+        for key, events in quiet.items():
+            self._given_up[key] = events
+            if len(self._given_up) > MAX_OPEN:
+                del self._given_up[next(iter(self._given_up))]
             yield from self._finish(key)
 
     def _finish(self, key: _Key) -> Iterator[Journey]:
         events = self._open.pop(key, None)
+        again = key in self._again
+        self._again.discard(key)
         if self._by_skb.get(key[0]) == key[1]:
             del self._by_skb[key[0]]
         if not events:
@@ -96,7 +116,7 @@ class Journeys:
             return  # a copy that went nowhere: a capture's
         inner = _inner(events)
         end = end_of(events, inner, self._names, sees_drops=self._sees_drops)
-        yield Journey(*key, tuple(events), inner, end, original)
+        yield Journey(*key, tuple(events), inner, end, original, again)
 
 
 _READERS: dict[Hop, Callable[[bytes], packet.Inner]] = {
@@ -124,6 +144,7 @@ def as_json(journey: Journey, names: Names, wall_offset_ns: int) -> dict[str, An
         "kind": "journey",
         "journey": journey.number,
         "copy_of": number_of(journey.original) if journey.original else None,
+        "again": journey.again,
         "time_ns": first.time_ns,
         "wall_ns": first.time_ns + wall_offset_ns,
         "duration_ns": last.time_ns - first.time_ns,

@@ -8,6 +8,7 @@ from typing import Any
 from probes.figures.aggregate import per_cpu
 from probes.hooks import cache
 from probes.hooks.attaching import Attached
+from probes.hooks.costs import CostMeter
 from probes.hooks.kernel_names import KernelNames
 from probes.hooks.ringbuf import RingBuffer
 from probes.hooks.spec import Program, Style
@@ -33,6 +34,7 @@ class JourneyTracer:
 
     choice: which packets. nodes: names of namespaces by inode number.
     ring_octets: the room for events between two calls of poll(), a power of two.
+    costs: let the kernel measure what the programs cost: two more readings of the clock a run.
     Raises ProbeError when nothing can be followed here.
     """
 
@@ -43,11 +45,13 @@ class JourneyTracer:
         *,
         program: Program = JOURNEYS,
         ring_octets: int = RING_OCTETS,
+        costs: bool = False,
         styles: Iterable[Style] = tuple(Style),
         cache_folder: Path = cache.FOLDER,
         report: Callable[[str], None] = lambda text: None,
     ) -> None:
         self.names = KernelNames(nodes)
+        self._costs = CostMeter()
         self._attached = Attached(
             program,
             journey_compiler_flags(),
@@ -60,6 +64,8 @@ class JourneyTracer:
         self._journeys = Journeys(self.names, sees_drops=attached["kfree_skb"])
         self._ring = RingBuffer(self._attached.maps.map_fd("events"), ring_octets, EVENT)
         self._wall_offset_ns = time.time_ns() - time.monotonic_ns()
+        if costs:
+            self._costs.turn_on()
         # Last: with every hook in its place, packets may be chosen.
         self._attached.maps.write("choices", bytes(4), choice.packed())
 
@@ -73,6 +79,14 @@ class JourneyTracer:
         limits = () if patience_ns is None else (patience_ns,)
         yield from self._journeys.expire(now_ns, *limits)
 
+    def is_spent(self) -> bool:
+        """Say whether no journey is under way, and no more may begin."""
+        return not len(self._journeys) and self._choice()[0] <= 0
+
+    def _choice(self) -> tuple[Any, ...]:
+        (_, raw) = next(iter(self._attached.maps.entries("choices")))
+        return CHOICE.unpack(raw)
+
     def as_json(self, journey: Journey) -> dict[str, Any]:
         """Give a journey as docs/trace.md describes it."""
         return as_json(journey, self.names, self._wall_offset_ns)
@@ -80,7 +94,6 @@ class JourneyTracer:
     def status(self) -> dict[str, Any]:
         """Say what was chosen, what is not seen, and what was lost, as docs/trace.md describes."""
         maps = self._attached.maps
-        (_, chosen) = next(iter(maps.entries("choices")))
         by_index = {
             int.from_bytes(key, "little"): sum(cpu[0] for cpu in per_cpu(value, 1))
             for key, value in maps.entries("journey_losses")
@@ -90,7 +103,7 @@ class JourneyTracer:
         return {
             "kind": "status",
             "time_ns": time.monotonic_ns(),
-            "eligible_packets": CHOICE.unpack(chosen)[1],
+            "eligible_packets": self._choice()[1],
             "open_journeys": len(self._journeys),
             "forgotten_journeys": self._journeys.forgotten,
             "lost_events": sum(losses.values()) + sum(hook["missed"] or 0 for hook in hooks),
@@ -100,5 +113,6 @@ class JourneyTracer:
 
     def close(self) -> None:
         """Detach everything. May be called again."""
+        self._costs.turn_off()
         self._ring.close()
         self._attached.close()

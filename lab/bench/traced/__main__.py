@@ -158,7 +158,7 @@ def _sampled(bed: Bed, options: argparse.Namespace) -> dict[str, Any]:
         "one_in": options.one_in,
         "driver_sent": sent,
         "eligible": status["eligible_packets"],
-        "told": sum(line["kind"] == "journey" for line in lines),
+        "told": sum(line["kind"] == "journey" and not line["again"] for line in lines),
         "lost_events": status["lost_events"],
     }
 

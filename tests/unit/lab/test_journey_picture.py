@@ -23,7 +23,7 @@ def journey(*hops: dict[str, Any], **end: Any) -> dict[str, Any]:
         "reason": "", "function": "",
     }  # fmt: skip
     return {
-        "journey": "a-1", "copy_of": None, "duration_ns": 412_345, "packet": packet,
+        "journey": "a-1", "copy_of": None, "again": False, "duration_ns": 412_345, "packet": packet,
         "end": ending | end, "hops": list(hops),
     }  # fmt: skip
 
@@ -59,7 +59,11 @@ def test_no_line_reaches_80_columns_and_ascii_is_ascii() -> None:
         for one in Hop
     ]  # fmt: skip
     hops += [hop(one.name.lower(), 10**9, 1) for one in Hop]
-    text = draw_journey(journey(*hops), ascii_only=True)
+    lost = {"says": "lost from sight after l2tp_udp_encap_recv: drops cannot be seen here"}
+    told = journey(*hops, **lost, reason="TOO_LONG", function="a_function_with_a_long_name" * 2)
+    address = "2001:db8:aaaa:bbbb:cccc:dddd:eeee:ffff"
+    told["packet"] |= {"source": address, "destination": address}
+    text = draw_journey(told | {"again": True, "copy_of": "a-1"}, ascii_only=True)
     assert text.isascii()
     assert max(map(len, text.splitlines())) < 80
 
@@ -70,12 +74,37 @@ def test_times_have_the_unit_that_suits_them() -> None:
     ]  # fmt: skip
 
 
-def test_what_was_not_seen_is_said() -> None:
+def test_long_names_keep_the_end_that_tells_them_apart() -> None:
+    hops = [hop("ppp_start_xmit", 0, 84, node=name) for name in ("l2tp-lab-lac", "l2tp-lab-lns")]
+    first, second = draw_journey(journey(*hops)).splitlines()[1:3]
+    assert (first.split()[0], second.split()[0]) == ("…lab-lac", "…lab-lns")
+
+
+def test_a_journey_that_went_on_is_told_as_such() -> None:
+    told = journey(hop("netif_rx", 0, 84)) | {"again": True}
+    assert draw_journey(told).startswith("✓ it went on: icmp")
+
+
+def status(**more: Any) -> dict[str, Any]:
+    quiet = {"reason": "", "how": "fentry", "missed": 0, "run_count": 0, "run_ns": 0}
     hooks = [
-        {"name": "kfree_skb", "attached": False, "hides": "drops"},
-        {"name": "netif_rx", "attached": True, "hides": ""},
-    ]
+        quiet | {"name": "kfree_skb", "attached": False, "hides": "drops", "reason": "refused"},
+        quiet | {"name": "l2tp_xmit_skb", "attached": True, "hides": "", "missed": 2,
+                 "run_count": 4, "run_ns": 800},
+    ]  # fmt: skip
     losses = {"no_room_for_event": 3, "no_room_to_follow": 0}
-    assert draw_honesty({"hooks": hooks, "losses": losses, "forgotten_journeys": 0}) == (
-        "not attached: kfree_skb: hides drops\nlost: 3 (no room for event)\n"
-    )
+    return {
+        "kind": "status", "hooks": hooks, "losses": losses, "forgotten_journeys": 5,
+        "lost_events": 5,
+    } | more  # fmt: skip
+
+
+def test_what_was_not_seen_is_said_and_what_the_probes_cost() -> None:
+    assert draw_honesty(status()).splitlines() == [
+        "not attached: kfree_skb: hides drops (refused)",
+        "lost: 3 events for which the ring buffer had no room",
+        "lost: 2 runs of l2tp_xmit_skb that the kernel skipped",
+        "lost: 5 journeys given up for want of memory",
+        "probes: fentry; 200 ns a packet (kernel BPF statistics)",
+    ]
+    assert "a packet" not in draw_honesty(status(kind="ready"))

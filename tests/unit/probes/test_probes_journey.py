@@ -2,10 +2,12 @@
 
 import ipaddress
 import struct
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
+from probes.journeys.command import told
 from probes.journeys.events import CHOICE, EVENT, Cause, Choice, Event, Hop, event_of
 from probes.journeys.journey import Journey, Journeys, as_json
 
@@ -145,6 +147,54 @@ def test_nothing_is_given_up_before_its_time() -> None:
     assert len(journeys) == 0
 
 
+def test_what_was_given_up_and_goes_on_is_told_again_whole() -> None:
+    journeys = Journeys(Names())
+    begin = event(Hop.L2TP_UDP_ENCAP_RECV, 0, packet=OUTER + b"\x00\x02\0\1\0\1" + LCP)
+    list(journeys.add([begin, event(Hop.PPP_INPUT, 10)]))
+    (waiting,) = journeys.expire(1000, 100)
+    assert (waiting.end.verdict, waiting.again) == ("waiting_ppp", False)
+    (settled,) = journeys.add([event(Hop.DROPPED, 2000, detail=(2, 2))])
+    assert (settled.end.verdict, settled.again) == ("read", True)
+    assert settled.number == waiting.number and len(settled.events) == 3
+    assert list(journeys.add([event(Hop.CONSUMED, 3000)])) == [], "nothing is told a third time"
+
+
+def test_what_is_kept_of_journeys_given_up_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("probes.journeys.journey.MAX_OPEN", 3)
+    journeys = Journeys(Names())
+    for n in range(5):
+        list(journeys.add([event(Hop.PPP_INPUT, n, skb=n, generation=1)]))
+        list(journeys.expire(1 << 60))
+    ends = [event(Hop.DROPPED, 9, skb=n, generation=1, detail=(2, 1)) for n in range(5)]
+    assert [journey.skb for journey in journeys.add(ends)] == [2, 3, 4]
+
+
+class Following:
+    """Tells a list of journeys a turn; then no more may begin."""
+
+    def __init__(self, *turns: list[Journey]) -> None:
+        self.turns = list(turns)
+
+    def poll(self, patience_ns: int | None = None) -> Iterator[Journey]:
+        yield from self.turns.pop(0) if self.turns else []
+
+    def is_spent(self) -> bool:
+        return not self.turns
+
+
+def test_a_packet_whose_events_are_all_lost_is_not_waited_for() -> None:
+    (one,) = journeys_of(*way(Hop.PPP_START_XMIT, Hop.NETIF_RX, Hop.RECEIVED))
+    turns = iter([True] * 9)
+    assert list(told(Following([one], [], []), 2, lambda: next(turns))) == [one]
+
+
+def test_copies_and_what_is_told_again_do_not_count() -> None:
+    (one,) = journeys_of(*way(Hop.PPP_START_XMIT, Hop.NETIF_RX, Hop.RECEIVED))
+    more = [one._replace(again=True), one._replace(original=(1, 2))]
+    following = Following([one], more, [one], [one])
+    assert list(told(following, 2, lambda: True)) == [one, *more, one]
+
+
 def test_the_number_of_open_journeys_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("probes.journeys.journey.MAX_OPEN", 3)
     journeys = Journeys(Names())
@@ -155,11 +205,11 @@ def test_the_number_of_open_journeys_is_bounded(monkeypatch: pytest.MonkeyPatch)
 
 def test_json_has_times_between_hops_and_the_time_of_day() -> None:
     (journey,) = journeys_of(*way(Hop.PPP_START_XMIT, Hop.NETIF_RX, Hop.RECEIVED))
-    told = as_json(journey, Names(), 1000)
-    assert (told["time_ns"], told["wall_ns"], told["duration_ns"]) == (0, 1000, 20)
-    assert [hop["since_ns"] for hop in told["hops"]] == [0, 10, 10]
-    assert told["hops"][0]["node"] == "lac"
-    assert bytes.fromhex(told["hops"][0]["octets"]) == PING
+    record = as_json(journey, Names(), 1000)
+    assert (record["time_ns"], record["wall_ns"], record["duration_ns"]) == (0, 1000, 20)
+    assert [hop["since_ns"] for hop in record["hops"]] == [0, 10, 10]
+    assert record["hops"][0]["node"] == "lac"
+    assert bytes.fromhex(record["hops"][0]["octets"]) == PING
 
 
 def test_a_record_of_the_program_becomes_an_event() -> None:
