@@ -21,19 +21,27 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, console: Console) -> int:
-    """Ask everything, print the table; 4 when no place can run here."""
+    """Ask everything, print the table; 4 when the place asked for cannot be."""
     from lab.doctor.capabilities import SECTIONS
     from lab.doctor.report import as_json, as_text
+    from lab.errors import CannotRun
     from lab.places.choose import decide
 
-    choice = decide(getattr(args, "place", None))
+    place, code = None, 0
+    try:
+        choice = decide(getattr(args, "place", None))
+        place, reason = choice.need.value, choice.reason
+        verdict = f"place: {place} ({reason})\n{_NEXT[choice.need]}"
+    except CannotRun as error:
+        # The table is what shows why, and each cure beside what it cures.
+        reason = verdict = str(error)
+        code = error.exit_code
     findings = {
         section: [(capability, capability.ask()) for capability in rows]
         for section, rows in SECTIONS.items()
     }
     if args.json:
-        print(as_json(findings, choice.need.value, choice.reason))
+        print(as_json(findings, place, reason))
     else:
-        verdict = f"place: {choice.need.value} ({choice.reason})\n{_NEXT[choice.need]}"
         print("\n".join(as_text(findings, verdict)))
-    return 0
+    return code

@@ -54,12 +54,26 @@ def module(name: str) -> Finding:
     state = module_state(name)
     if state:
         return yes(state)
+    return no(f"not in kernel {platform.release()}", _cure_by_loading(name))
+
+
+def _cure_by_loading(name: str) -> str:
+    """Name what brings a module: loading it, where there is one to load."""
+    if module_state(name) == "loadable":
+        return f"modprobe {name}"
     release = platform.release()
-    if Path("/lib/modules", release).is_dir():
-        cure = "install the full kernel: apt install linux-image-amd64 (not -cloud)"
-    else:
-        cure = f"boot a kernel that has modules (no /lib/modules/{release})"
-    return no(f"not in kernel {release}", cure)
+    if not Path("/lib/modules", release).is_dir():
+        return f"boot a kernel that has modules (no /lib/modules/{release})"
+    if _distribution() == "ubuntu":
+        return f"apt install linux-modules-extra-{release}"
+    return "install the full kernel, and boot it: apt install linux-image-amd64 (not -cloud)"
+
+
+def _distribution() -> str:
+    try:
+        return platform.freedesktop_os_release().get("ID", "")
+    except OSError:
+        return ""
 
 
 def dev_ppp() -> Finding:
@@ -68,7 +82,10 @@ def dev_ppp() -> Finding:
         return yes("/dev/ppp")
     if module_state("ppp_generic") == "loadable":
         return yes("appears with ppp_generic")
-    return no("no /dev/ppp", "modprobe ppp_generic")
+    if module_state("ppp_generic"):
+        # The driver is there, and its device is not: a container, or a /dev made by hand.
+        return no("no /dev/ppp", "mknod -m 600 /dev/ppp c 108 0")
+    return no("no /dev/ppp", _cure_by_loading("ppp_generic"))
 
 
 def netns() -> Finding:
@@ -79,13 +96,13 @@ def netns() -> Finding:
 def veth() -> Finding:
     """Make a veth pair inside a namespace that ends at once."""
     add = ["ip", "link", "add", "a0", "type", "veth", "peer", "name", "a1"]
-    return _try(add, "a veth pair", "modprobe veth")
+    return _try(add, "a veth pair", _cure_by_loading("veth"))
 
 
 def netem() -> Finding:
     """Set a delay on the loopback of a namespace that ends at once."""
     add = ["tc", "qdisc", "add", "dev", "lo", "root", "netem", "delay", "1ms"]
-    return _try(add, "a netem delay", "modprobe sch_netem")
+    return _try(add, "a netem delay", _cure_by_loading("sch_netem"))
 
 
 def _try(command: list[str], what: str, cure: str) -> Finding:
@@ -141,4 +158,9 @@ def tracepoints() -> Finding:
                 return yes("appear with l2tp_core")
         except PermissionError:
             return unknown(f"{folder} is readable by root only", _ask_as_root())
-    return no("no l2tp events in tracefs", "modprobe l2tp_core")
+    mounted = any((folder / "events").exists() for folder in _TRACEFS)
+    if module_state("l2tp_core") is None or mounted:
+        return no("no l2tp events in tracefs", _cure_by_loading("l2tp_core"))
+    if _TRACEFS[0].exists():
+        return no("tracefs is not mounted", f"mount -t tracefs tracefs {_TRACEFS[0]}")
+    return no("kernel without tracefs", "boot a stock kernel")
