@@ -12,6 +12,7 @@ import subprocess
 import tarfile
 import tempfile
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,7 @@ from lab.places.base import Progress
 _CONTENTS = "l2tp-lab-appliance.json"
 _PACKED_ROOT = "root.qcow2"
 _EXPORT_MIB = 400
+_EXAMPLE = "l2tp-lab-appliance.tar"
 _MIB = 1024 * 1024
 
 
@@ -40,7 +42,7 @@ def export_appliance(cache: Cache, target: Path, progress: Progress) -> None:
     parts = dict(_whole_parts(cache))
     if "image" not in parts:
         raise CannotRun("there is no appliance to export yet. Run: l2tp-lab appliance build")
-    target.parent.mkdir(parents=True, exist_ok=True)
+    _require_writable(target)
     require_space(target.parent, _EXPORT_MIB, "the export")
     with (
         locked(cache.lock("image"), "building the appliance's image", progress),
@@ -70,11 +72,25 @@ def import_appliance(cache: Cache, source: Path, progress: Progress) -> None:
             locked(cache.lock("image"), "building the appliance's image", progress),
             progress.step(f"import the appliance from {source}"),
             tarfile.open(source, "r:") as tar,
+            # All of them are left in the end, and only then replace what was there.
+            ExitStack() as parts,
         ):
             for name, found in _read_contents(tar, source).items():
-                _import_part(cache, tar, name, found, source)
+                parts.enter_context(_imported(cache, tar, name, found, source))
     except (tarfile.TarError, EOFError, KeyError, ValueError) as error:
         raise UsageError(f"{source} is damaged, or no export of the appliance: {error}") from error
+
+
+def _require_writable(target: Path) -> None:
+    """Raise UsageError where the file cannot be written: packing it takes a minute."""
+    if target.is_dir():
+        raise UsageError(f"{target} is a folder; name a file in it, such as {target / _EXAMPLE}")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=target.parent):
+            pass
+    except OSError as error:
+        raise UsageError(f"{target} cannot be written: {error.strerror}") from error
 
 
 def _whole_parts(cache: Cache) -> Iterator[tuple[str, Manifest]]:
@@ -134,9 +150,11 @@ def _read_contents(tar: tarfile.TarFile, source: Path) -> dict[str, Manifest]:
     return found
 
 
-def _import_part(
+@contextmanager
+def _imported(
     cache: Cache, tar: tarfile.TarFile, name: str, found: Manifest, source: Path
-) -> None:
+) -> Iterator[None]:
+    """Unpack a part and check it; it takes its place when the block succeeds."""
     target = cache.root / name
     size_mib = sum(tar.getmember(f"{name}/{_packed_name(file)}").size for file in found.files)
     with new_folder(target, size_mib * 4 // _MIB + 50, f"importing {name}") as folder:
@@ -154,6 +172,7 @@ def _import_part(
         }
         imported = replace(found, files=entries, facts={**found.facts, "origin": "imported"})
         (folder / manifest.NAME).write_text(manifest.dump(imported))
+        yield
 
 
 def _check(path: Path, entry: Entry, source: Path) -> Entry:
@@ -171,4 +190,6 @@ def _convert(source: Path, kind: str, target: Path, new_kind: str, *options: str
     except FileNotFoundError:
         raise CannotRun("qemu-img is missing. Run: apt-get install qemu-utils") from None
     except subprocess.CalledProcessError as error:
+        if "No space left" in error.stderr:
+            raise no_space(target.parent, _EXPORT_MIB, f"converting {source.name}") from error
         raise UsageError(f"{source} cannot be read: {error.stderr.strip()}") from error

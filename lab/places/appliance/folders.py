@@ -24,6 +24,11 @@ def locked(path: Path, what: str, progress: Progress) -> Iterator[None]:
     lock = FileLock(path)
     try:
         lock.acquire(timeout=0)
+    except PermissionError as error:
+        raise CannotRun(
+            f"{path} belongs to somebody else. Remove that cache, or let L2TP_LAB_CACHE name a "
+            "folder of your own"
+        ) from error
     except Timeout:
         progress.say(f"waiting for another run to finish: {what} (lock {path})")
         lock.acquire()
@@ -88,6 +93,11 @@ def no_space(folder: Path, needed_mib: int, what: str) -> CannotRun:
 
 
 def scratch_folder() -> Path:
-    """Return where mmdebstrap may unpack: open to its unprivileged users, and on a disk."""
-    given = os.environ.get("TMPDIR")
-    return Path(given or "/var/tmp")
+    """Return where mmdebstrap may unpack: open to its unprivileged users, and on a disk.
+
+    Raises CannotRun where there is no such folder.
+    """
+    folder = Path(os.environ.get("TMPDIR") or "/var/tmp")
+    if not folder.is_dir():
+        raise CannotRun(f"TMPDIR={folder} is no folder. Run: unset TMPDIR")
+    return folder

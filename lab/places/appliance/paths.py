@@ -42,9 +42,15 @@ class Cache:
         return self.root / "machines" / lab
 
     def lock(self, name: str) -> Path:
-        """A lock file; made with its folder."""
+        """A lock file; made with its folder. Raises CannotRun where that cannot be."""
         folder = self.root / "locks"
-        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise CannotRun(
+                f"the cache {self.root} cannot be made: {error.strerror}. "
+                "Let L2TP_LAB_CACHE name a folder of your own"
+            ) from error
         return folder / f"{name}.lock"
 
     def runtime(self, lab: str) -> Path:
@@ -72,7 +78,13 @@ def _runtime_root() -> Path:
 
 
 def _private(folder: Path) -> Path:
-    folder.mkdir(mode=0o700, exist_ok=True)
+    try:
+        folder.mkdir(mode=0o700, exist_ok=True)
+    except OSError as error:
+        raise CannotRun(
+            f"{folder} cannot be made: {error.strerror}. Let XDG_RUNTIME_DIR name a folder of "
+            "your own"
+        ) from error
     status = folder.lstat()
     if status.st_uid != os.getuid() or status.st_mode & 0o077:
         raise CannotRun(

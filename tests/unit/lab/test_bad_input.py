@@ -82,3 +82,22 @@ def test_a_kernel_that_is_none_is_refused_before_anything_is_built(
     assert "not a bootable" in said([*words, "--kernel", str(kernel)], 2, capsys)
     assert "neither one of 6.1" in said([*words, "--kernel", "5.10"], 2, capsys)
     assert not empty_box.exists()
+
+
+@pytest.mark.parametrize("words", [["appliance", "build"], ["appliance", "stop"], ["up"]])
+def test_a_cache_that_cannot_be_is_told_with_the_cure(
+    words: list[str],
+    empty_box: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr("lab.setup.prepare_box", lambda *_: None)
+    empty_box.touch()
+    assert "Let L2TP_LAB_CACHE name a folder of your own" in said(words, 4, capsys)
+
+
+def test_a_runtime_folder_that_cannot_be_is_told_with_the_cure(
+    empty_box: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("XDG_RUNTIME_DIR", "/proc")
+    assert "XDG_RUNTIME_DIR name a folder of your own" in said(["status"], 4, capsys)

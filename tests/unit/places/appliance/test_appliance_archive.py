@@ -11,6 +11,8 @@ from lab.errors import CannotRun, UsageError
 from lab.places.appliance import archive, image, kernels, manifest
 from lab.places.appliance.paths import Cache
 
+REAL_CONVERT = archive._convert
+
 
 class Quiet:
     def say(self, text: str) -> None:
@@ -94,6 +96,41 @@ def test_a_damaged_or_foreign_file_changes_nothing(tmp_path: Path, damage: objec
     with pytest.raises(UsageError, match=str(file)):
         archive.import_appliance(here, file, Quiet())
     assert not here.image.exists()
+
+
+def test_a_damaged_kernel_leaves_the_image_as_it_was(tmp_path: Path) -> None:
+    there, here, file = Cache(tmp_path / "there"), Cache(tmp_path / "here"), tmp_path / "file.tar"
+    make(there)
+    archive.export_appliance(there, file, Quiet())
+    make(here)
+    before = (here.image / manifest.NAME).stat()
+    whole = file.read_bytes()
+    file.write_bytes(whole.replace(b"kernel" + bytes(506), b"KERNEL" + bytes(506)))
+    assert file.read_bytes() != whole
+    with pytest.raises(UsageError, match="vmlinuz is not what its manifest says"):
+        archive.import_appliance(here, file, Quiet())
+    assert (here.image / manifest.NAME).stat().st_ino == before.st_ino
+    assert sorted(path.name for path in here.root.iterdir()) == ["image", "kernels", "locks"]
+
+
+def test_where_the_export_cannot_be_written_is_told_beforehand(tmp_path: Path) -> None:
+    make(Cache(tmp_path / "there"))
+    with pytest.raises(UsageError, match="is a folder; name a file in it"):
+        archive.export_appliance(Cache(tmp_path / "there"), tmp_path, Quiet())
+    (tmp_path / "file").touch()
+    with pytest.raises(UsageError, match="cannot be written: "):
+        archive.export_appliance(Cache(tmp_path / "there"), tmp_path / "file/below", Quiet())
+
+
+def test_a_disk_that_fills_up_is_no_damaged_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = tmp_path / "qemu-img"
+    program.write_text("#!/bin/sh\necho 'No space left on device' >&2\nexit 1\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(CannotRun, match=r"needs .* MB in .*larger disk"):
+        REAL_CONVERT(tmp_path / "root.qcow2", "qcow2", tmp_path / "root.ext2", "raw")
 
 
 @pytest.mark.parametrize("other", [{"guest": "older"}, {"kernel_recipe": "older"}])

@@ -105,3 +105,9 @@ def test_a_free_lock_is_taken_in_silence(tmp_path: Path) -> None:
     with locked(tmp_path / "lock", "building the image", recorder):
         pass
     assert recorder.lines == []
+
+
+def test_a_scratch_folder_that_is_not_there_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TMPDIR", "/nonexistent")
+    with pytest.raises(CannotRun, match="TMPDIR=/nonexistent is no folder"):
+        folders.scratch_folder()
