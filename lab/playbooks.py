@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,11 +23,24 @@ _INVENTORY = f"localhost ansible_connection=local ansible_python_interpreter={DE
 
 PLAYBOOKS = PROJECT / "playbooks"
 
+#: How a line begins that tells why something failed, and one that does not.
+_CAUSE = ("E:", "ERROR", "error:", "fatal:")
+_NO_CAUSE = ("WARNING:", "W:", "I:", "non-zero return code")
+_GIST_LINES = 2
+
 #: How often ansible-runner looks whether it is to end, in seconds.
 _LOOKING_S = 0.5
 
 #: How long mmdebstrap may take to remove what it has unpacked, in seconds on an ordinary box.
 _TIDYING_S = 60.0
+
+
+class PlaybookFailed(CannotRun):
+    """A playbook failed: the text says at what and why, ``output`` is all that was said."""
+
+    def __init__(self, reason: str, output: str) -> None:
+        super().__init__(reason)
+        self.output = output
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +75,7 @@ def run_playbook(
     ``variables`` become Ansible's extra variables. ``on_start`` hears the name of each task that
     begins, ``on_end`` how it ended. Ctrl-C ends what runs and waits for it to tidy up, or, without
     ``can_stop``, lets it come to its own end: a half-installed package needs a hand. Raises
-    CannotRun with the failed task's own message.
+    PlaybookFailed with the failed task's own words.
     """
     import ansible_runner
 
@@ -100,7 +113,7 @@ def run_playbook(
             # It ends Ansible, and not what Ansible's workers run, each in a session of its own.
             stop_processes(marked_processes(mark), patience_s=_TIDYING_S)
         elif result.status != "successful":
-            raise CannotRun(_explain(name, failures, result))
+            raise _failed(name, failures, result)
 
 
 def _never() -> bool:
@@ -129,13 +142,22 @@ def _environment(private: str) -> dict[str, str]:
     }
 
 
-def _explain(name: str, failures: list[TaskEnded], result: Any) -> str:
+def _failed(name: str, failures: list[TaskEnded], result: Any) -> PlaybookFailed:
     if failures:
         last = failures[-1]
-        return f"playbooks/{name}.yml failed at “{last.name}”: {last.message}"
-    output = "\n".join(_tail(result.stdout, 20))
-    return f"playbooks/{name}.yml ended as {result.status}:\n{output}"
+        where, output = f"failed at “{last.name}”", last.message
+    else:
+        where, output = f"ended as {result.status}", "".join(result.stdout)
+    return PlaybookFailed(f"playbooks/{name}.yml {where}: {gist(output)}", output)
 
 
-def _tail(lines: Any, count: int) -> Iterator[str]:
-    yield from (line.rstrip() for line in list(lines)[-count:])
+def gist(output: str) -> str:
+    """Pick, of all that a failed program said, the few words that tell why.
+
+    apt and mmdebstrap begin such a line with E:, pip and others with ERROR; else it is the last.
+    """
+    lines = [line.strip() for line in output.splitlines()]
+    said = [line for line in lines if line and not line.startswith(_NO_CAUSE)]
+    causes = [line for line in said if line.startswith(_CAUSE)]
+    words = "; ".join(dict.fromkeys((causes or said)[-_GIST_LINES:]))
+    return words.rstrip(":. ") or "it said nothing"

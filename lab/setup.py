@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from pathlib import Path
 
 from lab.console import Console
@@ -51,11 +52,20 @@ def _unloaded_modules() -> list[str]:
 
 
 def _install(packages: list[str], modules: list[str], console: Console) -> None:
-    from lab.playbooks import run_playbook
+    from lab.playbooks import PlaybookFailed, run_playbook
 
     variables = {"packages": packages, "modules": modules}
-    with console.steps() as steps:
-        run_playbook("host", variables, steps.started, steps.ended, can_stop=False)
+    try:
+        with console.steps() as steps:
+            run_playbook("host", variables, steps.started, steps.ended, can_stop=False)
+    except PlaybookFailed as error:
+        lines = [["apt-get", "install", "--no-install-recommends", *packages]] if packages else []
+        lines += [["modprobe", "--all", *modules]] if modules else []
+        by_hand = " && ".join(shlex.join(line) for line in lines)
+        raise CannotRun(
+            f"{error}. Check the network and apt's sources, then run it again; "
+            f"or as root: {by_hand}"
+        ) from error
 
 
 def _install_through_sudo(need: Need) -> None:

@@ -16,6 +16,15 @@ from lab.places.base import Progress
 #: Where mmdebstrap unpacks: the userland, or a kernel with all its modules.
 _SCRATCH_MIB = 900
 
+#: What a program said before it failed is shown up to this length.
+_SHOWN_LINES = 20
+
+_CURE = (
+    "The build fetches from Debian's mirror and from pip's index: check the network and the lines "
+    "above, then run it again; a box without a network takes the appliance from another one's "
+    "export: l2tp-lab appliance import FILE"
+)
+
 #: A disk with less than this left was the reason, whatever the program that failed says.
 _LEFT_BYTES = 64 << 20
 
@@ -34,7 +43,7 @@ def run_part(
     ``needed_mib`` is what its disk must have had free, to say so when it turns out to be full.
     Raises CannotRun with the failed task's own message.
     """
-    from lab.playbooks import TaskEnded, run_playbook
+    from lab.playbooks import PlaybookFailed, TaskEnded, run_playbook
 
     def started(_: str) -> None:
         """Nothing to show before a task's end: each takes seconds."""
@@ -57,9 +66,11 @@ def run_part(
     }
     try:
         run_playbook("appliance", {**always, **variables}, started, ended)
-    except CannotRun:
+    except PlaybookFailed as error:
         # Most programs do not say it in words of their own when a disk is full.
         for folder, mib in ((work, needed_mib), (scratch, _SCRATCH_MIB)):
             if shutil.disk_usage(folder).free < _LEFT_BYTES:
                 raise no_space(folder, mib, f"building the appliance ({part})") from None
-        raise
+        for line in error.output.splitlines()[-_SHOWN_LINES:]:
+            progress.say(f"      {line}")
+        raise CannotRun(f"{error}. {_CURE}") from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import signal
 import subprocess
@@ -11,9 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from lab import playbooks
+from lab import playbooks, setup
+from lab.console import Console
 from lab.errors import CannotRun
-from lab.playbooks import TaskEnded, run_playbook
+from lab.places.appliance.build import run_part
+from lab.playbooks import TaskEnded, gist, run_playbook
 from lab.waiting import wait_for
 
 #: A task like mmdebstrap: told to end, it takes its time to remove what it has made.
@@ -46,6 +49,58 @@ def test_a_failed_task_is_told_with_its_own_words(
     with pytest.raises(CannotRun, match=r"(?s)failed at “Take a while”: .*no such luck"):
         run_playbook("host", {}, ignore, ended.append)
     assert [task.state for task in ended] == ["failed"]
+
+
+@pytest.mark.parametrize(
+    ("output", "words"),
+    [
+        (
+            "non-zero return code\nWARNING: Retrying (Retry(total=4))\n"
+            "ERROR: Could not find a version\nERROR: No matching distribution found for x==1\n",
+            "ERROR: Could not find a version; ERROR: No matching distribution found for x==1",
+        ),
+        (
+            "non-zero return code\nI: running apt-get update...\nW: Failed to fetch it\n"
+            "E: apt-get update failed\nI: main() received signal PIPE: waiting for setup...\n"
+            "E: mmdebstrap failed to run\n",
+            "E: apt-get update failed; E: mmdebstrap failed to run",
+        ),
+        (
+            "Failed to update apt cache after 5 retries: ",
+            "Failed to update apt cache after 5 retries",
+        ),
+        ("non-zero return code\n", "it said nothing"),
+    ],
+)
+def test_of_all_that_was_said_the_cause_is_told(output: str, words: str) -> None:
+    assert gist(output) == words
+
+
+def test_what_cannot_be_installed_is_named_for_a_hand_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = _SLOW.replace("[sh,", "[sh, -c, 'echo E: no network >&2; exit 100',")
+    play(tmp_path, text, monkeypatch)
+    with pytest.raises(CannotRun) as failed:
+        setup._install(["ppp", "iperf3"], ["l2tp_ppp"], Console(io.StringIO()))
+    assert str(failed.value).endswith(
+        "failed at “Take a while”: E: no network. Check the network and apt's sources, then run it "
+        "again; or as root: apt-get install --no-install-recommends ppp iperf3 && "
+        "modprobe --all l2tp_ppp"
+    )
+
+
+def test_a_build_that_fails_shows_what_was_said_and_ends_with_one_paragraph(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said_so = "'(echo one; echo two; echo E: no mirror) >&2; exit 25'"
+    play(tmp_path, _SLOW.replace("[sh,", f"[sh, -c, {said_so},"), monkeypatch)
+    (tmp_path / "host.yml").rename(tmp_path / "appliance.yml")
+    said = io.StringIO()
+    with pytest.raises(CannotRun, match=r"E: no mirror.*l2tp-lab appliance import FILE") as failed:
+        run_part("image", "trixie", tmp_path, {}, Console(said), needed_mib=0)
+    assert "\n" not in str(failed.value)
+    assert "      one\n      two\n" in said.getvalue()
 
 
 @pytest.mark.parametrize(
