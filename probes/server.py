@@ -10,6 +10,7 @@ import os
 import selectors
 import signal
 import socket
+import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -25,7 +26,12 @@ _LINE_LIMIT = 1 << 16
 _LAST_ANSWER_S = 1.0
 # How often moments are fetched: rare events, and room for hundreds.
 _DRAIN_S = 1.0
+# How often sessions that have ended make room for others, also when nobody asks for figures.
+_MAKE_ROOM_S = 5.0
 
+
+# Operations that last until the client that asked for them has gone.
+_MEASURING = {"measure": True, "rest": False}
 
 Operation = Callable[[dict[str, Any]], Any]
 
@@ -38,6 +44,9 @@ class Source(Protocol):
 
     def measure_costs(self, on: bool) -> bool:
         """Let the kernel measure the programs' own run time, or no more."""
+
+    def make_room(self) -> None:
+        """Let sessions that have ended go where others need their room."""
 
     def close(self) -> None:
         """Detach everything."""
@@ -84,11 +93,11 @@ class Server:
         self._selector.register(self._listener, selectors.EVENT_READ)
         self._stopping = False
         self._clients: set[_Client] = set()
+        self._measuring: set[_Client] = set()
+        self._room_made_s = time.monotonic()
         self._answers: dict[str, Operation] = {
             "snapshot": lambda _: source.snapshot(),
             "moments": self._moments_after,
-            "measure": lambda _: {"measured": source.measure_costs(True)},
-            "rest": lambda _: {"measured": source.measure_costs(False)},
             "stop": self._stop,
             **(more or {}),
         }
@@ -117,6 +126,7 @@ class Server:
                 while not self._stopping:
                     if self._moments is not None:
                         self._moments.drain()
+                    self._make_room()
                     for key, events in self._selector.select(self._turn_s()):
                         if key.fileobj is wakeup:
                             self._stopping = True
@@ -127,8 +137,18 @@ class Server:
         finally:
             self.close()
 
-    def _turn_s(self) -> float | None:
-        return None if self._moments is None else _DRAIN_S
+    def _turn_s(self) -> float:
+        return _MAKE_ROOM_S if self._moments is None else _DRAIN_S
+
+    def _make_room(self) -> None:
+        if time.monotonic() - self._room_made_s >= _MAKE_ROOM_S:
+            self._source.make_room()
+            self._room_made_s = time.monotonic()
+
+    def _measure(self, client: _Client, on: bool) -> dict[str, Any]:
+        """Measure for as long as any client wants it, and is there."""
+        (self._measuring.add if on else self._measuring.discard)(client)
+        return {"measured": self._source.measure_costs(bool(self._measuring))}
 
     def close(self) -> None:
         """Stop listening, detach, and end the connections last. May be called again."""
@@ -167,6 +187,8 @@ class Server:
             self._selector.unregister(client.connection)
             client.connection.close()
             self._clients.discard(client)
+            if client in self._measuring:
+                self._measure(client, False)
             return
         # Who does not take its answers is not listened to: nothing grows without bound.
         wanted = selectors.EVENT_WRITE if client.answers else selectors.EVENT_READ
@@ -180,17 +202,19 @@ class Server:
         if len(client.asked) > _LINE_LIMIT:
             raise ConnectionAbortedError
         for line in lines:
-            client.answers += json.dumps(self._answer(line)).encode() + b"\n"
+            client.answers += json.dumps(self._answer(client, line)).encode() + b"\n"
 
-    def _answer(self, line: bytes) -> Any:
+    def _answer(self, client: _Client, line: bytes) -> Any:
         try:
             request = json.loads(line)
         except ValueError:
             return {"error": 'a request is one JSON object a line, such as {"op": "snapshot"}'}
         operation = request.get("op") if isinstance(request, dict) else None
+        if isinstance(operation, str) and operation in _MEASURING:
+            return self._measure(client, _MEASURING[operation])
         answer = self._answers.get(operation) if isinstance(operation, str) else None
         if answer is None:
-            known = ", ".join(self._answers)
+            known = ", ".join([*self._answers, *_MEASURING])
             return {"error": f"there is no operation {operation!r}: ask for one of {known}"}
         return answer(request)
 

@@ -93,14 +93,14 @@ def _verify_netns(netns: str | None, names: Mapping[int, str]) -> None:
 
 
 def _show(source: Source, choice: Choice, args: argparse.Namespace, rounds: Rounds) -> None:
+    from lab.running.tracing import as_record
     from probes.figures.table import draw, draw_numbers
 
     names = source.names()
     everything = source.snapshot()
     snapshot = choice.of(everything, names)
     if args.json:
-        named = {**snapshot, "nodes": {str(inode): node for inode, node in names.items()}}
-        rounds.add_line(json.dumps(named))
+        rounds.add_line(json.dumps(as_record(snapshot, names)))
     else:
         left_out = len(everything["figures"]) - len(snapshot["figures"])
         rounds.add((draw_numbers if args.sequence else draw)(snapshot, names, left_out))

@@ -14,6 +14,7 @@ from lab.results import Result
 from lab.results.writers import as_json, junit, ktap
 from lab.running.live import Live
 from lab.running.timelines import LabTimeline, of_live
+from lab.running.tracing import as_record, node_names, of_lab
 
 
 def write_run_folder(folder: Path, live: Live, results: Sequence[Result]) -> None:
@@ -29,7 +30,10 @@ def _write(folder: Path, live: Live, results: Sequence[Result]) -> None:
     (folder / "results.ktap").write_text(ktap(results))
     status = live.statuses()
     (folder / "status.json").write_text(json.dumps(status, indent=1) + "\n")
-    (folder / "trace.json").write_text(json.dumps(live.tracer.snapshot(), indent=1) + "\n")
+    names = node_names(live)
+    with live.tracer as tracer:
+        figures = as_record(of_lab(tracer.snapshot(), names), names)
+    (folder / "trace.json").write_text(json.dumps(figures, indent=1) + "\n")
     timeline = LabTimeline(of_live(live))
     rows = [*timeline.read(), *timeline.not_seen()]
     (folder / "timeline.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))

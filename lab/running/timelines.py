@@ -118,6 +118,11 @@ def _honesty(answer: Any) -> list[str]:
         for hook in answer["hooks"]
         if not hook["attached"]
     ]
+    lines += [
+        f"lost: {hook['missed']} runs of {hook['name']} that the kernel skipped"
+        for hook in answer["hooks"]
+        if hook["missed"]
+    ]
     for count, what in (
         (answer["lost"], "moments for which the buffer had no room"),
         (answer["forgotten"], "moments that the tracer keeps no longer"),

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import subprocess
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from lab.errors import CannotRun
 from lab.instruments.kernelview import netns_inode
@@ -31,6 +32,11 @@ def of_lab(snapshot: Snapshot, names: dict[int, str]) -> Snapshot:
     """Keep the figures of the lab's own namespaces; hooks and losses concern everybody."""
     figures = [row for row in snapshot["figures"] if row["netns"] in names]
     return {**snapshot, "figures": figures}
+
+
+def as_record(snapshot: Snapshot, names: Mapping[int, str]) -> dict[str, Any]:
+    """Give a snapshot as a line of ``trace --json`` has it (docs/trace.md)."""
+    return {**snapshot, "nodes": {str(inode): node for inode, node in names.items()}}
 
 
 class Source:

@@ -1,5 +1,6 @@
 """Figures as a table on a terminal of 80 columns, and what is to be known about them below it."""
 
+import contextlib
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
@@ -19,10 +20,12 @@ _PREFIXES = " kMGTPE"
 
 def netns_names(folder: Path = Path("/run/netns")) -> dict[int, str]:
     """Name the network namespaces that have a name (ip netns), by inode number."""
-    try:
-        return {entry.stat().st_ino: entry.name for entry in folder.iterdir()}
-    except OSError:
-        return {}
+    names: dict[int, str] = {}
+    with contextlib.suppress(OSError):
+        for entry in folder.iterdir():
+            with contextlib.suppress(OSError):  # gone meanwhile
+                names[entry.stat().st_ino] = entry.name
+    return names
 
 
 def rounded(number: int) -> str:
@@ -147,6 +150,15 @@ def _reconciled(snapshot: Snapshot, names: Mapping[int, str]) -> Iterator[str]:
             yield f"{who}: older than the probes, and in no figure here: {', '.join(older)}"
     if held and not wrong:
         yield f"the driver's own counters agree: {len(held)} tunnels and sessions"
+    unheld = sum(
+        row["driver"] is None and row["uses"] > 0 and row["ended_ns"] is None
+        for row in snapshot["figures"]
+    )
+    if unheld:
+        yield (
+            f"not held against the driver's own counters: {unheld} of these, in namespaces that"
+            " have neither a name nor a process, or just gone"
+        )
 
 
 def below(snapshot: Snapshot, names: Mapping[int, str]) -> Iterator[str]:

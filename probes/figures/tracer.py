@@ -115,6 +115,15 @@ class Tracer:
             time_ns=now_ns,
         )
 
+    def make_room(self) -> None:
+        """Let sessions that have ended go where others need their room; cheap while there is."""
+        crowd = max(self._attached.maps.count("figures"), self._attached.maps.count("sessions"))
+        if crowd > self._room * _CROWDED:
+            rows, notes, figures = self._rows()
+            if len(figures) > self._room * _CROWDED:
+                self._make_room(rows, time.monotonic_ns())
+            self._forget_ended(notes, figures)
+
     def _rows(self) -> tuple[list[FigureRow], dict[bytes, bytes], dict[bytes, bytes]]:
         loaded = self._attached.maps
         notes = dict(loaded.entries("sessions"))

@@ -198,6 +198,17 @@ class Loaded:
                 yield key.raw, value.raw
             more = self._library.bpf_get_next_key(fd, key, key)
 
+    def count(self, map_name: str) -> int:
+        """Say how many entries a map has, without reading their values."""
+        spec, fd = self._maps[map_name], self._map_fds[map_name]
+        key = ctypes.create_string_buffer(spec.key_size)
+        number = 0
+        more = self._library.bpf_get_first_key(fd, key, spec.key_size)
+        while more == 0:
+            number += 1
+            more = self._library.bpf_get_next_key(fd, key, key)
+        return number
+
     def write(self, map_name: str, key: bytes, value: bytes) -> None:
         """Set an entry of a map that is not per CPU. Raises AttachError when that is refused."""
         if self._library.bpf_update_elem(self._map_fds[map_name], key, value, 0) < 0:

@@ -23,6 +23,8 @@ class MadeUp:
 
     def __init__(self) -> None:
         self.taken = 0
+        self.made_room = 0
+        self.is_measured = False
         self.closed = False
 
     def snapshot(self) -> Snapshot:
@@ -33,14 +35,18 @@ class MadeUp:
             losses={},
             figures=[],
             evicted_figures=0,
-            costs_measured=False,
+            costs_measured=self.is_measured,
             not_reconciled="",
             one_in=1,
             time_ns=self.taken,
         )
 
     def measure_costs(self, on: bool) -> bool:
+        self.is_measured = on
         return on
+
+    def make_room(self) -> None:
+        self.made_room += 1
 
     def close(self) -> None:
         self.closed = True
@@ -95,6 +101,33 @@ def test_a_client_asks_as_often_as_it_likes(exchange: Exchange) -> None:
             return [client.snapshot()["time_ns"] for _ in range(3)]
 
     assert exchange.run(act) == [[1, 2, 3]]
+
+
+def test_costs_are_measured_until_the_last_who_asked_has_gone(exchange: Exchange) -> None:
+    def act() -> list[bool]:
+        with TraceClient(exchange.path) as third:
+            with TraceClient(exchange.path) as first, TraceClient(exchange.path) as second:
+                seen = [first.measure_costs(True), second.measure_costs(True)]
+                seen += [first.measure_costs(False), third.snapshot()["costs_measured"]]
+            # The second has gone without a word.
+            while third.snapshot()["costs_measured"]:
+                pass
+            return seen
+
+    assert exchange.run(act) == [[True, True, True, True]]
+
+
+def test_ended_sessions_make_room_also_when_nobody_asks_for_figures(
+    exchange: Exchange, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("probes.server._MAKE_ROOM_S", 0.001)
+
+    def act() -> int:
+        while exchange.source.made_room < 3:
+            threading.Event().wait(0.001)
+        return exchange.source.taken
+
+    assert exchange.run(act) == [0]
 
 
 def test_stop_detaches_before_it_answers_the_end(exchange: Exchange) -> None:

@@ -89,6 +89,20 @@ def test_namespaces_are_named_by_their_inode(tmp_path: Path) -> None:
     assert netns_names(tmp_path / "missing") == {}
 
 
+def test_a_name_that_is_just_given_or_taken_hides_no_other(tmp_path: Path) -> None:
+    (tmp_path / "lab-lac").write_text("")
+    (tmp_path / "gone").symlink_to(tmp_path / "nowhere")
+    assert list(netns_names(tmp_path).values()) == ["lab-lac"]
+
+
+def test_sessions_that_the_driver_was_not_asked_about_are_told() -> None:
+    rows: list[Any] = [{**ROW, "uses": 1}, {**ROW, "uses": 1, "ended_ns": 5}, ROW]
+    text = draw({**snapshot(hook(True)), "figures": rows}, {})
+    assert "not held against the driver's own counters: 1 of these" in text
+    trouble = draw({**snapshot(hook(True)), "figures": rows, "not_reconciled": "none"}, {})
+    assert "of these" not in trouble
+
+
 def test_a_narrow_terminal_has_room() -> None:
     head, row, *_ = draw(snapshot(hook(True)), {4026532000: "lab-lns"}).splitlines()
     assert len(head) == len(row) <= 80

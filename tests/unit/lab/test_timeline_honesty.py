@@ -1,0 +1,53 @@
+"""What a timeline lacks is its last line, whatever the reason."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from lab.running.timelines import LabTimeline, Sources
+
+HOOK = {"name": "free_tunnel", "attached": True, "hides": "", "missed": 0}
+
+
+class Tracer:
+    """Answers as the tracer does."""
+
+    def __init__(self, **more: Any) -> None:
+        self.answer = {
+            "moments": [], "since_ns": 0, "trouble": "", "following": 0, "forgotten": 0, "lost": 0,
+            "hooks": [HOOK],
+        } | more  # fmt: skip
+
+    def moments(self, after: int) -> dict[str, Any]:
+        return self.answer
+
+    def __enter__(self) -> Tracer:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+
+@pytest.mark.parametrize(
+    ("more", "says"),
+    [
+        ({"hooks": [HOOK | {"missed": 3}]}, "lost: 3 runs of free_tunnel"),
+        ({"hooks": [HOOK | {"attached": False, "hides": "ends"}]}, "free_tunnel: hides ends"),
+        ({"lost": 2}, "lost: 2 moments"),
+        ({"forgotten": 4}, "lost: 4 moments"),
+        ({"trouble": "no bcc"}, "not in it: no bcc"),
+    ],
+)
+def test_what_is_lacking_is_the_last_line(more: dict[str, Any], says: str) -> None:
+    timeline = LabTimeline(Sources(Tracer(**more), dict))  # type: ignore[arg-type]
+    timeline.read()
+    (last,) = timeline.not_seen()
+    assert last["event"] == "not_seen" and says in last["says"]
+
+
+def test_where_nothing_lacks_nothing_is_said() -> None:
+    timeline = LabTimeline(Sources(Tracer(), dict))  # type: ignore[arg-type]
+    timeline.read()
+    assert timeline.not_seen() == []
