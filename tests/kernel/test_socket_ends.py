@@ -134,7 +134,7 @@ def test_any_order_of_closing_under_traffic(order):
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("order", permutations(SOCKETS), ids="-".join)
+@pytest.mark.parametrize("order", list(permutations(SOCKETS)), ids="-".join)
 def test_any_order_of_closing_under_an_interfaces_traffic_over_ipv6(order):
     in_private_netns(lambda: close_under_traffic(order, "::1", interface))
 
