@@ -8,6 +8,7 @@ from typing import Any
 
 from lab.pictures.canvas import to_ascii
 from probes.figures.table import cost
+from probes.hooks.state import missed_lines
 from probes.journeys.events import JOURNEY_LOSS_MEANINGS, JourneyLoss
 
 WIDTH = 79
@@ -110,11 +111,7 @@ def honesty(status: Mapping[str, Any]) -> list[str]:
         for name, count in status["losses"].items()
         if count
     ]
-    lines += [
-        f"lost: {hook['missed']} runs of {hook['name']} that the kernel skipped"
-        for hook in status["hooks"]
-        if hook["missed"]
-    ]
+    lines += missed_lines(status["hooks"])
     if status["forgotten_journeys"]:
         lines.append(f"lost: {status['forgotten_journeys']} journeys given up for want of memory")
     return lines

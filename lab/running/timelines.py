@@ -13,6 +13,7 @@ from lab.running.live import Live
 from lab.running.tracing import node_names
 from lab.timeline import Record, Timeline
 from probes.client import TraceClient
+from probes.hooks.state import missed_lines
 
 # Each source is complete up to the moment it was asked; lines younger than that wait a turn,
 # so that a later answer cannot bring an earlier line.
@@ -118,11 +119,7 @@ def _honesty(answer: Any) -> list[str]:
         for hook in answer["hooks"]
         if not hook["attached"]
     ]
-    lines += [
-        f"lost: {hook['missed']} runs of {hook['name']} that the kernel skipped"
-        for hook in answer["hooks"]
-        if hook["missed"]
-    ]
+    lines += missed_lines(answer["hooks"])
     for count, what in (
         (answer["lost"], "moments for which the buffer had no room"),
         (answer["forgotten"], "moments that the tracer keeps no longer"),

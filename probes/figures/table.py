@@ -7,7 +7,7 @@ from pathlib import Path
 from probes.figures.events import LOSS_MEANINGS, Loss
 from probes.figures.snapshot import FigureRow, Snapshot
 from probes.figures.verdicts import BY_LABEL, Outcome
-from probes.hooks.state import HookState
+from probes.hooks.state import HookState, missed_lines
 
 _COLUMNS = (
     "netns", "tunnel", "session", "ctrl", "data", "wait", "drop", "unkn",
@@ -170,9 +170,7 @@ def below(snapshot: Snapshot, names: Mapping[int, str]) -> Iterator[str]:
     for name, count in snapshot["losses"].items():
         if count:
             yield f"lost: {count} {LOSS_MEANINGS[Loss[name.upper()]]}"
-    for hook in snapshot["hooks"]:
-        if hook["missed"]:
-            yield f"lost: {hook['missed']} runs of {hook['name']} that the kernel skipped"
+    yield from missed_lines(snapshot["hooks"])
     if snapshot["evicted_figures"]:
         yield f"evicted: {snapshot['evicted_figures']} sessions made room for others"
     if snapshot["costs_measured"]:

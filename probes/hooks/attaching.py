@@ -5,7 +5,7 @@ from pathlib import Path
 
 from probes.errors import CannotRunHereError
 from probes.hooks import cache
-from probes.hooks.btf import Btf
+from probes.hooks.btf import Btf, counts_missed_kprobes
 from probes.hooks.bytecode import Bytecode
 from probes.hooks.loader import AttachError, Bcc, Loaded
 from probes.hooks.procfs import Runs, program_runs
@@ -185,7 +185,7 @@ class Attached:
                 if hook.name in attempt.reasons
             ),
             hides=hook.hides if program is None else "",
-            missed=runs.missed,
+            missed=missed_runs(hook, self._chosen.style, runs),
             run_count=runs.runs,
             run_ns=runs.ns,
         )
@@ -193,6 +193,13 @@ class Attached:
     def close(self) -> None:
         """Detach everything. May be called again."""
         self._chosen.close()
+
+
+def missed_runs(hook: Hook, style: Style, runs: Runs) -> int | None:
+    """Say how many runs the kernel skipped; None where it does not count those of this kind."""
+    if hook.how(style) in ("kprobe", "kretprobe") and not counts_missed_kprobes():
+        return None  # what it tells is 0 however many they were
+    return runs.missed
 
 
 def _offsets(program: Program) -> dict[tuple[str, str], int]:

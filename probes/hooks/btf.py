@@ -6,6 +6,7 @@ few structures at the beginning of vmlinux costs a tenth of reading it all.
 Source: Documentation/bpf/btf.rst, include/uapi/linux/btf.h.
 """
 
+import functools
 import struct
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -220,6 +221,20 @@ class Btf:
             return {}
         inner = self._members(position, wanted, depth + 1)
         return {f"{name}.{member}": base + at for member, at in inner.items()}
+
+
+@functools.cache
+def counts_missed_kprobes(path: Path = VMLINUX) -> bool:
+    """Say whether the kernel counts the runs of kprobes' programs that it skips, since Linux 6.7.
+
+    It does where it tells of missed kprobes at all: both came together (kernel/trace/bpf_trace.c:
+    trace_call_bpf; include/uapi/linux/bpf.h: struct bpf_link_info).
+    """
+    try:
+        Btf.of_kernel(path).offsets([("bpf_link_info", "perf_event.kprobe.missed")])
+    except CannotRunHereError:
+        return False
+    return True
 
 
 def _unreadable(why: str) -> CannotRunHereError:
