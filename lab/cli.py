@@ -14,6 +14,7 @@ from lab.commands import COMMANDS, Command, Where
 from lab.commands.where import shared_options
 from lab.console import Console
 from lab.errors import LabError
+from lab.spelling import DEFAULT_LAB
 from probes.errors import ProbeError
 
 
@@ -26,7 +27,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     before, after = _split_at_dashes(words)
     args = _parser(before).parse_args(before)
     args.after_dashes = after
-    args.lab = getattr(args, "lab", "lab")
+    args.lab = getattr(args, "lab", DEFAULT_LAB)
     console = Console(quiet=getattr(args, "quiet", False))
     try:
         return _dispatch(COMMANDS[args.command], args, words, console)

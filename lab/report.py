@@ -14,17 +14,11 @@ from lab.results import Result
 from lab.results.writers import as_json as results_as_json
 from lab.results.writers import text
 from lab.running.live import Live
+from lab.spelling import command
 from lab.topology import Topology
 
 if TYPE_CHECKING:
     from lab.running.views import Views
-
-NEXT = (
-    ("l2tp-lab trace", "what the driver does, per tunnel, live"),
-    ("l2tp-lab shell lac", "a shell in a node: ping 203.0.113.2"),
-    ("l2tp-lab check", "all checks again, with what each saw"),
-    ("l2tp-lab down", "remove the lab, and nothing else"),
-)
 
 
 def picture(topology: Topology, status: Mapping[str, Any]) -> str:
@@ -51,7 +45,7 @@ def closing_words(live: Live, results: Sequence[Result], steps: Sequence[Step]) 
     if results:
         parts.append(text(results))
     parts.append("\n".join(_steps(steps)))
-    parts.append("\n".join(_next()))
+    parts.append("\n".join(_next(live)))
     return "\n\n".join(part.rstrip() for part in parts)
 
 
@@ -76,11 +70,28 @@ def _status(live: Live) -> tuple[dict[str, Any] | None, str | None]:
         return None, str(error)
 
 
-def _next() -> Iterator[str]:
-    if line := path_line():
-        yield f"first, so that this shell finds l2tp-lab:\n  {line}\n"
-    for command, what in NEXT:
-        yield f"  {command:<22} {what}"
+def _next(live: Live) -> Iterator[str]:
+    node, target = _something_to_try(live)
+    rows = [
+        (command("trace", live.lab), "what the driver does, per tunnel, live"),
+        (command(f"shell {node}", live.lab), f"a shell in a node: ping {target}"),
+        (command("check", live.lab), "all checks again, with what each saw"),
+        (command("down", live.lab), "remove the lab, and nothing else"),
+    ]
+    width = max(22, *(len(line) + 1 for line, _ in rows))
+    if export := path_line():
+        yield f"first, so that this shell finds l2tp-lab:\n  {export}\n"
+    for line, what in rows:
+        yield f"  {line:<{width}} {what}"
+
+
+def _something_to_try(live: Live) -> tuple[str, str]:
+    """Name a node, and an address that it reaches through a tunnel, if its routes say one."""
+    for tunnel in live.topology.l2tp.tunnels:
+        for call in tunnel.calls:
+            for host in live.hosts(call):
+                return tunnel.lac, host
+    return live.topology.l2tp.tunnels[0].lac, "its peer"
 
 
 def _steps(steps: Sequence[Step]) -> Iterator[str]:

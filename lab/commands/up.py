@@ -7,15 +7,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lab.console import Console
+from lab.errors import UsageError
+from lab.spelling import command
+from lab.topology import to_json
 
 if TYPE_CHECKING:
+    from lab.running.live import Live
     from lab.topology import Topology
+
+_DEFAULT = "default"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.add_argument(
-        "--topology", metavar="NAME|FILE", default="default", help="what to build (a .yml file)"
+        "--topology", metavar="NAME|FILE", default=_DEFAULT, help="what to build (a .yml file)"
     )
     for what in ("tunnels", "sessions"):
         parser.add_argument(
@@ -41,6 +47,17 @@ def _load(args: argparse.Namespace) -> Topology:
     return load_topology(args.topology, lab=args.lab, counts=Counts(args.tunnels, args.sessions))
 
 
+def _refuse_another(args: argparse.Namespace, live: Live, topology: Topology) -> None:
+    """Raise UsageError where a topology was asked for by name, and another one is up."""
+    asked = args.topology != _DEFAULT or args.tunnels is not None or args.sessions is not None
+    if asked and to_json(live.topology) != to_json(topology):
+        raise UsageError(
+            f"lab “{args.lab}” is up with another topology (“{live.topology.name}”), and is left "
+            f"as it is. Remove it first: {command('down', args.lab)}; or use another name: "
+            "--lab NAME"
+        )
+
+
 def run(args: argparse.Namespace, console: Console) -> int:
     """Bring the lab up unless it is, run the checks if asked to, and end with the picture."""
     from lab.checks import CHECKS, run_checks
@@ -54,7 +71,8 @@ def run(args: argparse.Namespace, console: Console) -> int:
         topology = _load(args)
     if is_up(args.lab):
         live = Live.open(args.lab)
-        console.say(f"lab “{args.lab}” is up already (l2tp-lab down removes it)")
+        _refuse_another(args, live, topology)
+        console.say(f"lab “{args.lab}” is up already ({command('down', args.lab)} removes it)")
     else:
         live = bring_up(args.lab, topology, console)
     steps = list(console.finished)

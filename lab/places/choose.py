@@ -12,6 +12,7 @@ from lab.doctor.capabilities import missing
 from lab.doctor.model import Need
 from lab.errors import CannotRun, LabError
 from lab.setup import prepare_box
+from lab.spelling import command
 
 if TYPE_CHECKING:
     from lab.places.base import Place
@@ -82,6 +83,8 @@ def choose(args: argparse.Namespace, console: Console, *, starts: bool) -> Place
 
     running = running_kernel(args.lab)
     if running is None and not starts:
-        raise NothingRuns(f"the lab “{args.lab}” is not up: no machine runs. Run: l2tp-lab up")
+        raise NothingRuns(
+            f"the lab “{args.lab}” is not up: no machine runs. Run: {command('up', args.lab)}"
+        )
     # A machine that runs keeps its kernel, unless another one is asked for by name.
     return AppliancePlace(args.lab, choice.reason, console, kernel=kernel or running)

@@ -16,6 +16,7 @@ from lab.errors import LabError, MachineLost, UsageError
 from lab.interpreters import CHOICE, PATH_LINE, WARM_PYTHON, path_line
 from lab.places.base import Place
 from lab.places.choose import INSIDE
+from lab.spelling import PLACE_ASKED_FOR
 
 #: Options that are about the place itself, and so mean nothing inside it.
 _ABOUT_PLACES = ("--place", "--kernel")
@@ -57,7 +58,7 @@ def forward(
         line = [python, "-m", "lab", *_rewritten(words, renamed)]
         chosen = {} if tty else {CHOICE: python}
         settings = [
-            f"{name}={value}" for name, value in {**_settings(environment), **chosen}.items()
+            f"{name}={value}" for name, value in {**_settings(environment, args), **chosen}.items()
         ]
         if command.serves and getattr(args, command.serves[0]):
             port = getattr(args, command.serves[1]) or _free_port()
@@ -101,10 +102,11 @@ def _file_of(args: argparse.Namespace, option: str) -> Path | None:
     return path
 
 
-def _settings(environment: Mapping[str, str]) -> dict[str, str]:
+def _settings(environment: Mapping[str, str], args: argparse.Namespace) -> dict[str, str]:
     return {
         INSIDE: "1",
         PATH_LINE: path_line(),
+        PLACE_ASKED_FOR: getattr(args, "place", None) or "",
         "COLUMNS": str(shutil.get_terminal_size((80, 24)).columns),
         "TERM": os.environ.get("TERM", "dumb"),
         **environment,

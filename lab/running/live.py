@@ -12,6 +12,7 @@ from typing import Any
 from l2tp.daemon.control import ControlClient
 from lab.errors import LabError, UsageError
 from lab.network.plan import runtime_folder
+from lab.spelling import command
 from lab.topology import OUR_DAEMON, Call, Topology, Tunnel, from_json, netns_name
 from lab.topology.paths import way_of
 from probes.client import TraceClient
@@ -41,7 +42,7 @@ class Live:
         """Find the running lab of that name."""
         live = cls(lab, runtime_folder(lab))
         if not (live.folder / "topology.json").exists():
-            raise LabError(f"the lab “{lab}” is not up. Bring it up: l2tp-lab up")
+            raise LabError(f"the lab “{lab}” is not up. Bring it up: {command('up', lab)}")
         return live
 
     @cached_property

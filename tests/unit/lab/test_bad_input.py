@@ -12,6 +12,8 @@ from lab import cli
 from lab.commands import COMMANDS
 from lab.console import Console
 from lab.places import choose
+from lab.running.live import Live
+from lab.topology import load_topology
 
 
 def said(words: list[str], code: int, capsys: pytest.CaptureFixture[str]) -> str:
@@ -101,3 +103,24 @@ def test_a_runtime_folder_that_cannot_be_is_told_with_the_cure(
 ) -> None:
     monkeypatch.setenv("XDG_RUNTIME_DIR", "/proc")
     assert "XDG_RUNTIME_DIR name a folder of your own" in said(["status"], 4, capsys)
+
+
+@pytest.mark.parametrize(
+    "words", [["--topology", "two-lacs"], ["--topology", "scale", "--tunnels=2"]]
+)
+def test_another_topology_than_the_one_that_is_up_is_not_passed_over(
+    words: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv(choose.INSIDE, "1")
+    monkeypatch.setattr("os.geteuid", lambda: 0)
+    live = Live("two", Path("/nonexistent"))
+    live.__dict__["topology"] = load_topology("scale", lab="two")
+    monkeypatch.setattr(Live, "open", lambda _: live)
+    monkeypatch.setattr("lab.running.bringup.is_up", lambda _: True)
+    monkeypatch.setattr("lab.report.closing_words", lambda *_: "the picture")
+    paragraph = said(["--lab", "two", "up", *words], 2, capsys)
+    assert "is up with another topology (“scale”)" in paragraph
+    assert "l2tp-lab down --lab two" in paragraph
+    for same in ([], ["--topology", "scale"]):
+        assert cli.main(["--lab", "two", "up", *same]) == 0
+        assert "the picture" in capsys.readouterr().out

@@ -13,6 +13,7 @@ from lab import cli
 from lab.commands import COMMANDS
 from lab.errors import CannotRun, LabError, MachineLost, UsageError
 from lab.places.forward import forward
+from lab.spelling import PLACE_ASKED_FOR
 
 
 class RecordingPlace:
@@ -187,3 +188,10 @@ def test_every_command_has_help(name: str, capsys: pytest.CaptureFixture[str]) -
         cli.main([name, "--help"])
     assert stopped.value.code == 0
     assert "usage: l2tp-lab" in capsys.readouterr().out
+
+
+def test_a_place_that_was_asked_for_is_known_where_the_command_runs() -> None:
+    recorder = RecordingPlace()
+    for asked, known in (({"place": "appliance"}, "appliance"), ({}, "")):
+        forward(recorder, COMMANDS["up"], argparse.Namespace(**asked), ["up"], {})
+        assert f"{PLACE_ASKED_FOR}={known}" in recorder.ran[-1]

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import json
-from types import SimpleNamespace
+from pathlib import Path
 from typing import Any
 
+import pytest
+
 from l2tp.daemon.control import ControlError
+from lab.errors import LabError
 from lab.report import as_json, closing_words
 from lab.results import Observation, Result
+from lab.running.live import Live
+from lab.spelling import PLACE_ASKED_FOR
+from lab.topology import Topology, load_topology
 
 
 def gone() -> dict[str, Any]:
@@ -16,7 +22,19 @@ def gone() -> dict[str, Any]:
 
 
 RESULT = Result.of("lives", "Does it?", [Observation("it does", True, "yes")], duration_s=0.1)
-LIVE: Any = SimpleNamespace(lab="lab", statuses=gone)
+
+
+def live(lab: str = "lab", topology: str = "default") -> Any:
+    """Give a lab whose daemons do not answer; the rest is the real one's."""
+    return replace_statuses(Live(lab, Path("/nonexistent")), load_topology(topology))
+
+
+def replace_statuses(lab: Live, topology: Topology) -> Live:
+    lab.__dict__.update(topology=topology, statuses=gone)
+    return lab
+
+
+LIVE: Any = live()
 
 
 def test_verdicts_are_shown_where_no_picture_can_be_drawn() -> None:
@@ -30,3 +48,33 @@ def test_the_document_says_what_it_lacks() -> None:
     assert document["status"] is None
     assert document["trouble"] == "no daemon answers on control.sock"
     assert document["checks"]
+
+
+def what_next(lab: str, topology: str) -> list[str]:
+    return [line.strip() for line in closing_words(live(lab, topology), [], []).splitlines()[-4:]]
+
+
+def test_the_commands_to_try_next_are_those_of_this_lab_and_topology() -> None:
+    words = what_next("lab", "default")
+    assert [line.split("  ")[0] for line in words] == [
+        "l2tp-lab trace",
+        "l2tp-lab shell lac",
+        "l2tp-lab check",
+        "l2tp-lab down",
+    ]
+    assert words[1].endswith("ping 203.0.113.2")
+    other = load_topology("vpn")
+    node = what_next("lab", "vpn")[1].split("  ")[0].removeprefix("l2tp-lab shell ")
+    assert node == other.l2tp.tunnels[0].lac != "lac"
+
+
+def test_a_lab_with_a_name_or_a_place_of_its_own_is_named_in_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert what_next("two", "default")[3].startswith("l2tp-lab down --lab two  ")
+    monkeypatch.setenv(PLACE_ASKED_FOR, "appliance")
+    assert what_next("two", "default")[1].startswith(
+        "l2tp-lab shell lac --lab two --place appliance  "
+    )
+    with pytest.raises(LabError, match="Bring it up: l2tp-lab up --lab none --place appliance"):
+        Live.open("none")
