@@ -8,12 +8,14 @@ import sys
 import tempfile
 import traceback
 from collections.abc import Sequence
+from pathlib import Path
 
 from l2tp.protocol.errors import L2tpError
 from lab.commands import COMMANDS, Command, Where
 from lab.commands.where import shared_options
 from lab.console import Console
 from lab.errors import LabError
+from lab.outputs import require_writable
 from lab.spelling import DEFAULT_LAB
 from probes.errors import ProbeError
 
@@ -79,6 +81,9 @@ def _dispatch(
     # What can be wrong with the input is said before anything is built or started for it.
     if verify := getattr(command.module(), "verify", None):
         verify(args)
+    for option in command.files_out:
+        if value := getattr(args, option, None):
+            require_writable(option, Path(value))
     from lab.places.choose import NothingRuns, choose
     from lab.places.forward import forward
 

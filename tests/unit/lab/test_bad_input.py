@@ -11,7 +11,10 @@ import pytest
 from lab import cli
 from lab.commands import COMMANDS
 from lab.console import Console
+from lab.errors import UsageError
+from lab.outputs import require_writable
 from lab.places import choose
+from lab.places.appliance import image, kernels
 from lab.running.live import Live
 from lab.topology import load_topology
 
@@ -37,6 +40,12 @@ def empty_box(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 
     monkeypatch.setattr(choose, "decide", decided)
     monkeypatch.setattr(choose, "prepare_box", lambda *_: None)
+
+    def built(*_: object) -> None:
+        raise AssertionError("it was not refused: something is built")
+
+    for module in (image, kernels):
+        monkeypatch.setattr(module, "_build", built)
     return cache
 
 
@@ -124,3 +133,21 @@ def test_another_topology_than_the_one_that_is_up_is_not_passed_over(
     for same in ([], ["--topology", "scale"]):
         assert cli.main(["--lab", "two", "up", *same]) == 0
         assert "the picture" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("words", [["up"], ["check"]])
+def test_output_that_cannot_be_written_is_refused_before_anything_is_begun(
+    words: list[str], empty_box: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").touch()
+    below = tmp_path / "file/below/run"
+    assert "file is a file, and no folder" in said([*words, "--output", str(below)], 2, capsys)
+    assert not empty_box.exists()
+
+
+def test_a_folder_that_is_closed_to_the_user_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("os.access", lambda *_: False)  # root may write everywhere
+    with pytest.raises(UsageError, match=f"you may not write to {tmp_path}"):
+        require_writable("output", tmp_path / "run")
