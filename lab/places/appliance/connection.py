@@ -10,7 +10,8 @@ import secrets
 import shlex
 import signal
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -110,8 +111,9 @@ class Connection:
         given = stdin if stdin is not None or tty else subprocess.DEVNULL
         argv = self._ssh("-tt" if tty else "-T", remote=remote)
         # Without a terminal an interrupt is passed on below, so ssh itself must not hear it.
-        ssh = subprocess.Popen(argv, stdin=given, process_group=None if tty else 0)
-        code = self._wait(ssh, None if tty else token)
+        with nullcontext() if tty else _ends_are_interrupts():
+            ssh = subprocess.Popen(argv, stdin=given, process_group=None if tty else 0)
+            code = self._wait(ssh, None if tty else token)
         if code == _SSH_FAILED and not self._ended_so(token):
             raise MachineLost("the appliance was lost while the command ran")
         return code
@@ -194,6 +196,25 @@ class Connection:
         if code != 0:
             text = errors.decode(errors="replace").strip()
             raise LabError(f"{argv[0]} failed in the appliance with code {code}: {text}")
+
+
+@contextmanager
+def _ends_are_interrupts() -> Iterator[None]:
+    """Take an end from outside (kill, timeout, a closed terminal) for one like Ctrl-C.
+
+    It is passed on then; else ssh, and the command in the guest, would go on without us.
+    """
+    before = {
+        number: signal.signal(number, signal.default_int_handler)
+        for number in (signal.SIGTERM, signal.SIGHUP)
+        # nohup has it ignored, and it is to stay so.
+        if signal.getsignal(number) is not signal.SIG_IGN
+    }
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _rule(local_port: int, guest_port: int) -> str:

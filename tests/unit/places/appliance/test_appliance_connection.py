@@ -2,6 +2,8 @@
 
 import json
 import os
+import signal
+import subprocess
 import sys
 from pathlib import Path
 
@@ -9,6 +11,7 @@ import pytest
 
 from lab.errors import LabError, MachineLost
 from lab.places.appliance.connection import Connection
+from lab.waiting import wait_for
 
 #: Stands in for ssh: writes down how it was called, and runs what the test wants of it.
 FAKE = """#!{python}
@@ -100,6 +103,44 @@ def test_a_terminal_is_asked_for_only_when_wanted(ssh: Ssh, connection: Connecti
     assert ("-T" in terminal, "-tt" in terminal) == (False, True)
     assert "setsid" in plain[-1]
     assert "setsid" not in terminal[-1]
+
+
+#: Stands in for ssh with a command that goes on until a signal is passed on to it.
+PATIENT = """#!/bin/sh
+case "$*" in
+    *"kill -s "*) echo "$*" >>{folder}/signals; echo go >{folder}/fifo ;;
+    *) exec 3<>{folder}/fifo; touch {folder}/started; read -r _ <&3; exit 7 ;;
+esac
+"""
+
+RUN = """
+import sys
+from pathlib import Path
+from lab.places.appliance.connection import Connection
+folder = Path(sys.argv[1])
+sys.exit(Connection(2222, folder / "keys", folder / "control").run(["true"]))
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_an_end_from_outside_is_passed_on_to_the_command(
+    tmp_path: Path, ssh: Ssh, number: signal.Signals
+) -> None:
+    os.mkfifo(tmp_path / "fifo")
+    (tmp_path / "bin/ssh").write_text(PATIENT.format(folder=tmp_path))
+    running = subprocess.Popen([sys.executable, "-c", RUN, str(tmp_path)])
+    try:
+        wait_for((tmp_path / "started").exists, "the command's start", deadline_s=60.0)
+        running.send_signal(number)
+        assert running.wait(60) == 7
+        assert "kill -s INT" in (tmp_path / "signals").read_text()
+    finally:
+        running.kill()
+        running.wait()
+        # A stand-in that goes on without us is to end, too.
+        fifo = os.open(tmp_path / "fifo", os.O_RDWR)
+        os.write(fifo, b"go\n")
+        os.close(fifo)
 
 
 def test_what_a_tool_wrote_is_returned(ssh: Ssh, connection: Connection) -> None:
