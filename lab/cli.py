@@ -89,10 +89,10 @@ def _dispatch(
 
     try:
         place = choose(args, console, starts=command.brings_up(args))
-    except NothingRuns as error:
+    except NothingRuns:
         if not command.is_done_without_a_machine:
             raise
-        console.say(str(error))
+        console.say(f"there is nothing to do: no machine of the lab “{args.lab}” runs")
         return 0
     if place is None:
         return _here(command, args, words, console)

@@ -128,7 +128,8 @@ def _try(command: list[str], what: str, cure: str) -> Finding:
 
 
 def _ask_as_root() -> str:
-    return shlex.join(["sudo", *l2tp_lab(["doctor"])])
+    line = shlex.join(l2tp_lab(["doctor"]))
+    return f"sudo {line}" if find_program("sudo") else f"ask as root: {line}"
 
 
 def kprobes() -> Finding:

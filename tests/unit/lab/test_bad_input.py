@@ -151,3 +151,11 @@ def test_a_folder_that_is_closed_to_the_user_is_named(
     monkeypatch.setattr("os.access", lambda *_: False)  # root may write everywhere
     with pytest.raises(UsageError, match=f"you may not write to {tmp_path}"):
         require_writable("output", tmp_path / "run")
+
+
+def test_nothing_to_take_down_is_no_error_and_sends_nobody_to_bring_it_up(
+    empty_box: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["down", "--lab", "two"]) == 0
+    words = capsys.readouterr().err
+    assert "nothing to do" in words and "“two”" in words and "l2tp-lab up" not in words

@@ -125,3 +125,15 @@ def test_a_place_that_cannot_be_has_its_table_all_the_same(
     assert [row["answer"] for row in told["capabilities"]] == ["yes", "no"]
     assert cli.main(["doctor", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["place"] == "appliance"
+
+
+def test_where_there_is_no_sudo_it_is_not_the_cure(
+    box: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    modules(box, "sch_netem")
+    monkeypatch.setattr(kernel.os, "geteuid", lambda: 1000)
+    programs = {"unshare": "/usr/bin/unshare", "tc": "/usr/sbin/tc"}
+    monkeypatch.setattr(kernel, "find_program", programs.get)
+    assert kernel.netem().cure.startswith("ask as root: /")
+    programs["sudo"] = "/usr/bin/sudo"
+    assert kernel.netem().cure.startswith("sudo /")
