@@ -5,12 +5,13 @@ from __future__ import annotations
 import argparse
 import os
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lab.console import Console
 from lab.doctor.capabilities import missing
 from lab.doctor.model import Need
-from lab.errors import CannotRun, LabError
+from lab.errors import CannotRun, LabError, UsageError
 from lab.setup import prepare_box
 from lab.spelling import command
 
@@ -86,5 +87,13 @@ def choose(args: argparse.Namespace, console: Console, *, starts: bool) -> Place
         raise NothingRuns(
             f"the lab “{args.lab}” is not up: no machine runs. Run: {command('up', args.lab)}"
         )
+    if not starts and kernel and Path(kernel).absolute() != Path(running or "").absolute():
+        raise UsageError(
+            f"--kernel {kernel}: the machine of lab “{args.lab}” runs {running}, and only a "
+            f"command that starts one can choose; leave the option out, or begin anew: "
+            f"{command('appliance stop', args.lab)}"
+        )
     # A machine that runs keeps its kernel, unless another one is asked for by name.
-    return AppliancePlace(args.lab, choice.reason, console, kernel=kernel or running)
+    return AppliancePlace(
+        args.lab, choice.reason, console, kernel=kernel or running, attaches=not starts
+    )

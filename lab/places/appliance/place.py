@@ -38,7 +38,12 @@ class AppliancePlace:
         *,
         kernel: str | None = None,
         cache: Cache | None = None,
+        attaches: bool = False,
     ) -> None:
+        """``attaches`` takes the machine that runs as it is: no command that only uses what is
+        there may replace it, and with it the lab, because something else would be built by now.
+        """
+        self.attaches = attaches
         self.reason = reason
         self._lab = lab
         self._progress = progress
@@ -48,9 +53,7 @@ class AppliancePlace:
 
     def prepare(self) -> None:
         """Build what is missing, start or restore the machine, and bring the code up to date."""
-        image = ensure_image(self._cache, self._progress)
-        bundle = ensure_bundle(self._cache, self._source, self._progress)
-        parts = Parts(self._cache, self._source, image, bundle)
+        parts = None if self.attaches else self._parts()
         home = Home.of(self._cache, self._lab)
         lock = self._cache.lock(f"machine-{self._lab}")
         with locked(lock, f"starting the machine of lab {self._lab}", self._progress):
@@ -58,8 +61,15 @@ class AppliancePlace:
                 self._connection = self._reuse(home, parts)
             except MachineLost as error:
                 raise MachineLost(f"{error}. {self._diagnose()}") from error
-            if self._connection is None:
+            if self._connection is None and parts is None:
+                raise MachineLost(f"the machine of lab {self._lab} has just ended")
+            if self._connection is None and parts is not None:
                 self._connection = start(parts, home, self._lab, self._progress)
+
+    def _parts(self) -> Parts:
+        image = ensure_image(self._cache, self._progress)
+        bundle = ensure_bundle(self._cache, self._source, self._progress)
+        return Parts(self._cache, self._source, image, bundle)
 
     def run(self, argv: Sequence[str], *, tty: bool = False, stdin: int | None = None) -> int:
         """Run a command in the machine. Raises MachineLost when it is not there, or went away."""
@@ -109,16 +119,19 @@ class AppliancePlace:
             f"--lab {self._lab}; to end it: l2tp-lab appliance stop --lab {self._lab}"
         )
 
-    def _reuse(self, home: Home, parts: Parts) -> Connection | None:
-        """Return the way to the machine that runs, with this checkout's code in it."""
+    def _reuse(self, home: Home, parts: Parts | None) -> Connection | None:
+        """Return the way to the machine that runs, with this checkout's code in it.
+
+        With ``parts`` it must be made from these.
+        """
         record, process = read_record(home), home.find()
-        if process is None:
+        if process is None or (record is None and parts is None):
             return None
-        if record is None or record.made_from != parts.made_from:
+        if record is None or (parts is not None and record.made_from != parts.made_from):
             self._progress.say("the machine that runs is made from something else: it is replaced")
             return None
         connection = Connection(
-            port_of(process.argv), parts.cache.image, home.control, record.slowness
+            port_of(process.argv), self._cache.image, home.control, record.slowness
         )
         if not connection.is_open():
             connection.open()
