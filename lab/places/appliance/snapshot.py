@@ -12,8 +12,11 @@ import hashlib
 import json
 import os
 import shutil
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+
+from filelock import FileLock, Timeout
 
 from lab.places.appliance import acceleration, machine, manifest, monitor, qemu
 from lab.places.appliance.connection import Connection
@@ -32,6 +35,9 @@ RAM, STATE, DISK, CODE = "ram", "state", "disk.qcow2", "code.json"
 
 #: The guest's tools that have no part in warming it up.
 _NOT_WARMING = ("boot", "receive", "run", "send")
+
+#: What the homes of machines begin with that are on the way to a snapshot.
+_WARMING = ".warm-"
 
 #: Snapshots kept: one for each of a few kernels.
 _KEPT = 4
@@ -103,7 +109,8 @@ def ensure_snapshot(
     with locked(cache.lock(f"warm-{key}"), "making the warm snapshot", progress):
         if found := find_snapshot(cache, key):
             return found
-        home = Home.of(cache, f".warm-{key}")
+        end_orphans(cache)
+        home = Home.of(cache, f"{_WARMING}{key}")
         machine.end(home, _ENDING_S)  # one that a killed run left
         try:
             with (
@@ -117,6 +124,14 @@ def ensure_snapshot(
         machine.forget(home)  # kept after a failure, for its console's log
         _prune(cache, key)
         return cache.warm / key
+
+
+def end_orphans(cache: Cache) -> None:
+    """End the machines that killed runs left on the way to other snapshots than today's."""
+    for folder in (cache.root / "machines").glob(f"{_WARMING}*"):
+        lock = FileLock(cache.lock(f"warm-{folder.name.removeprefix(_WARMING)}"))
+        with suppress(Timeout), lock.acquire(timeout=0):
+            machine.end(Home.of(cache, folder.name), _ENDING_S)
 
 
 def discard(cache: Cache, key: str) -> None:
