@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import socket
 import subprocess
@@ -24,6 +25,9 @@ BOOT_S = 60.0
 
 _PORT_TRIES = 5
 
+#: In a machine's folder: where its sockets lie; and there, QEMU's pid file.
+_RUNTIME, _PID = "runtime", "pid"
+
 #: Room for what a running lab writes to its disk.
 _NEEDED_MIB = 200
 
@@ -37,8 +41,18 @@ class Home:
 
     @classmethod
     def of(cls, cache: Cache, lab: str) -> Home:
-        """Return the home of a lab's machine below a cache."""
-        return cls(cache.machine(lab), cache.runtime(lab))
+        """Return the home of a lab's machine below a cache.
+
+        Where its sockets lie depends on who logged in how (XDG_RUNTIME_DIR, TMPDIR); a machine that
+        is there keeps its place, so that a shell with another one finds it.
+        """
+        folder = cache.machine(lab)
+        return cls(folder, _kept_runtime(folder) or cache.runtime(lab))
+
+    def make(self) -> None:
+        """Make the folder of a machine that is about to start."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        (self.folder / _RUNTIME).write_text(str(self.runtime))
 
     @property
     def disk(self) -> Path:
@@ -58,7 +72,7 @@ class Home:
     @property
     def pid_file(self) -> Path:
         """QEMU's pid file; its path is also how the process is recognised."""
-        return self.runtime / "pid"
+        return self.runtime / _PID
 
     @property
     def monitor(self) -> Path:
@@ -73,6 +87,17 @@ class Home:
     def find(self) -> Process | None:
         """Return this home's machine when it runs."""
         return find_process(self.pid_file)
+
+
+def _kept_runtime(folder: Path) -> Path | None:
+    try:
+        runtime = Path((folder / _RUNTIME).read_text())
+        if runtime.is_dir() and runtime.stat().st_uid == os.getuid():
+            return runtime
+    except OSError:
+        return None
+    # The folder went with its login; the machine may have stayed, and can be ended.
+    return runtime if find_process(runtime / _PID) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +133,7 @@ def read_record(home: Home) -> Record | None:
 
 def make_disk(home: Home, below: Path, kind: str) -> None:
     """Make the machine's empty disk on top of ``below``. Raises CannotRun."""
-    home.folder.mkdir(parents=True, exist_ok=True)
+    home.make()
     home.disk.unlink(missing_ok=True)
     make_overlay(home.disk, below, kind)
 
@@ -200,7 +225,8 @@ def end(home: Home, deadline_s: float) -> bool:
     process = home.find()
     if process is not None:
         end_process(process, home.pid_file, deadline_s)
-    for path in (home.pid_file, home.monitor, home.control, home.record, home.disk):
+    left = (home.pid_file, home.monitor, home.control, home.record, home.disk)
+    for path in (*left, home.folder / _RUNTIME):
         path.unlink(missing_ok=True)
     return process is not None
 

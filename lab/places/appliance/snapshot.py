@@ -142,7 +142,7 @@ def discard(cache: Cache, key: str) -> None:
 def _make(
     home: Home, folder: Path, spec: Machine, image: Path, cache: Cache, slowness: float
 ) -> None:
-    home.folder.mkdir(parents=True, exist_ok=True)
+    home.make()
     machine.make_overlay(folder / DISK, image, "raw")
     spec = replace(
         spec,

@@ -195,3 +195,39 @@ def test_a_disk_that_cannot_be_made_is_told(
     monkeypatch.setattr(machine.subprocess, "run", fail)
     with pytest.raises(CannotRun, match=expected):
         machine.make_overlay(tmp_path / "disk", tmp_path / "below", "raw")
+
+
+def test_a_machine_is_found_by_a_shell_with_other_folders(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cache = Cache(tmp_path / "cache")
+    for name in ("login", "other"):
+        (tmp_path / name).mkdir()
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path / "login"))
+    home = Home.of(cache, "lab")
+    home.make()
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path / "other"))
+    assert Home.of(cache, "lab") == home
+    # What was there is over, and so is where it was.
+    machine.end(home, 1)
+    assert Home.of(cache, "lab").runtime.is_relative_to(tmp_path / "other")
+
+
+def test_a_machine_whose_login_ended_can_be_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cache = Cache(tmp_path / "cache")
+    for name in ("login", "other"):
+        (tmp_path / name).mkdir()
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path / "login"))
+    home = Home.of(cache, "lab")
+    home.make()
+    program = tmp_path / "qemu-system-x86_64"
+    program.symlink_to(sys.executable)
+    argv = [str(program), "-c", "import time; time.sleep(600)", "-pidfile", str(home.pid_file)]
+    with subprocess.Popen(argv) as process:
+        home.runtime.rmdir()
+        monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path / "other"))
+        assert machine.end(Home.of(cache, "lab"), 30) is True
+        process.wait(30)
+    assert Home.of(cache, "lab").runtime.is_relative_to(tmp_path / "other")
