@@ -45,7 +45,9 @@ def figure_row(key: bytes, value: bytes, note: bytes | None = None) -> FigureRow
     ppp_control, latency_ns_total, tx_bytes, tx_ns_total = words[
         FIGURE_LAST_SEEN + 1 : FIGURE_SCALARS
     ]
-    verdicts = words[FIGURE_SCALARS : FIGURE_SCALARS + len(Verdict)]
+    verdicts = [
+        _not_below_nothing(word) for word in words[FIGURE_SCALARS : FIGURE_SCALARS + len(Verdict)]
+    ]
     histogram, tx_histogram = words[-2 * LATENCY_SLOTS : -LATENCY_SLOTS], words[-LATENCY_SLOTS:]
     row = FigureRow(
         netns=netns,
@@ -72,7 +74,7 @@ def figure_row(key: bytes, value: bytes, note: bytes | None = None) -> FigureRow
         latency_ns_p90=percentile(histogram, 90),
         latency_ns_p99=percentile(histogram, 99),
         verdicts={v.label: verdicts[v] for v in Verdict if verdicts[v]},
-        waiting=sum(verdicts[v] for v in WAITING) & _U64_MAX,
+        waiting=sum(verdicts[v] for v in WAITING),
         dropped=sum(verdicts[v] for v in _RX_DROPS),
         dropped_unrecorded=sum(verdicts[v] for v in _RX_DROPS if v.meaning.is_recorded is False),
         tx_packets=verdicts[Verdict.SENT],
@@ -98,6 +100,15 @@ def figure_row(key: bytes, value: bytes, note: bytes | None = None) -> FigureRow
     if note is not None:
         add_note(row, SessionNote.unpack(note))
     return row
+
+
+def _not_below_nothing(word: int) -> int:
+    """Give a count; 0 where it went below.
+
+    A packet that waited is settled under its session's ids. When these have another owner by then,
+    whose figures began anew, there is one more end than packets began to wait.
+    """
+    return 0 if word > _U64_MAX >> 1 else word
 
 
 def figure_rows(

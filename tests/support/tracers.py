@@ -12,10 +12,14 @@ _TRACER = f"""#!{sys.executable}
 import os, sys
 from pathlib import Path
 sys.path.insert(0, "{PROJECT}")
+from probes.figures.aggregate import figure_row
+from probes.figures.events import FIGURE, FIGURE_KEY
 from probes.server import Server
 
-ROW = {{"netns": 7, "tunnel_id": 1, "session_id": 2, "packets": 3, "tx_packets": 0, "tx_errors": 0,
-       "control_packets": 0, "data_packets": 3, "verdicts": {{"delivered": 3}}}}
+WORDS = [0] * (FIGURE.size // 8)
+WORDS[2] = 3  # data, consumed
+WORDS[13] = 3  # delivered
+ROW = figure_row(FIGURE_KEY.pack(1, 7, 1, 2, 2), FIGURE.pack(*WORDS))
 
 class MadeUp:
     def snapshot(self):

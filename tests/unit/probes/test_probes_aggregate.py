@@ -5,7 +5,7 @@ import struct
 import pytest
 
 from probes.figures.aggregate import figure_rows, loss_counts, per_cpu, percentile
-from probes.figures.events import FIGURE, FIGURE_KEY, LATENCY_SLOTS, Loss
+from probes.figures.events import FIGURE, FIGURE_KEY, FIGURE_SCALARS, LATENCY_SLOTS, Loss
 from probes.figures.verdicts import Verdict
 
 
@@ -50,6 +50,20 @@ def test_a_row_is_the_sum_of_the_cpus() -> None:
 def test_the_last_time_is_the_latest_and_not_the_sum() -> None:
     (row,) = figure_rows([(key(), value(last_seen_ns=77) + value(last_seen_ns=70))])
     assert row["last_seen_ns"] == 77
+
+
+def waits(count: int) -> bytes:
+    words = [0] * (FIGURE.size // 8)
+    words[FIGURE_SCALARS + Verdict.WAITING_PPP] = count & (1 << 64) - 1
+    return struct.pack(f"={len(words)}Q", *words)
+
+
+@pytest.mark.parametrize(("here", "there", "waiting"), [(5, -3, 2), (-1, 3, 2), (0, -1, 0)])
+def test_what_begins_to_wait_on_one_cpu_may_end_on_another(
+    here: int, there: int, waiting: int
+) -> None:
+    (row,) = figure_rows([(key(), waits(here) + waits(there))])
+    assert row["waiting"] == row["verdicts"].get("waiting_ppp", 0) == waiting
 
 
 def test_of_two_namespaces_of_one_number_the_one_heard_last_comes_last() -> None:
