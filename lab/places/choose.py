@@ -60,11 +60,16 @@ def decide(wanted: str | None) -> Choice:
 def choose(args: argparse.Namespace, console: Console, *, starts: bool) -> Place | None:
     """Choose, print the choice and prepare the box; None means: on this kernel, as root.
 
-    A command that ``starts`` things installs what is missing.
+    A command that ``starts`` things installs what is missing. One that looks at ``--all`` of a
+    kernel needs no lab and not what a lab needs: it says itself what it lacks here.
     """
     if INSIDE in os.environ:
         return None
-    choice = decide(getattr(args, "place", None))
+    wanted = getattr(args, "place", None)
+    looks_at_all = getattr(args, "all", False)
+    if looks_at_all and wanted == Need.HERE.value:
+        return None
+    choice = decide(wanted)
     if starts and SAID not in os.environ:
         console.say(f"place: {choice.need.value} ({choice.reason})")
     if choice.need is Need.HERE and os.geteuid() != 0:
@@ -84,6 +89,8 @@ def choose(args: argparse.Namespace, console: Console, *, starts: bool) -> Place
 
     running = running_kernel(args.lab)
     if running is None and not starts:
+        if looks_at_all and wanted is None:
+            return None
         raise NothingRuns(
             f"the lab “{args.lab}” is not up: no machine runs. Run: {command('up', args.lab)}"
         )

@@ -8,10 +8,12 @@ import json
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from lab.console import Console
+from lab.doctor.model import Need
 from lab.errors import CannotRun
 from lab.places import choose, here
 
@@ -40,6 +42,32 @@ def test_the_choice_is_said_once_and_preparing_is_left_to_root(
     monkeypatch.setenv(choose.SAID, "1")
     choose.choose(args, Console(said), starts=True)
     assert said.getvalue().count("\n") == 1
+
+
+def test_what_looks_at_a_whole_kernel_needs_no_lab_and_no_machine(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def lacking(need: Need, *, installable: bool) -> list[tuple[Any, Any]]:
+        row = argparse.Namespace(name="nftables")
+        return [(row, argparse.Namespace(cure="another kernel"))]
+
+    monkeypatch.delenv(choose.INSIDE, raising=False)
+    monkeypatch.setattr(choose, "missing", lacking)
+    monkeypatch.setattr("lab.places.appliance.commands.running_kernel", lambda lab: None)
+    console = Console(io.StringIO())
+
+    def chosen(**words: object) -> object:
+        return choose.choose(argparse.Namespace(lab="lab", **words), console, starts=False)
+
+    assert chosen(all=True, place="here") is None
+    assert chosen(all=True) is None
+    for words in ({}, {"all": False}, {"all": True, "place": "appliance"}):
+        with pytest.raises(choose.NothingRuns):
+            chosen(**words)
+    with pytest.raises(CannotRun):
+        chosen(place="here")
+    monkeypatch.setattr("lab.places.appliance.commands.running_kernel", lambda lab: "6.12")
+    assert chosen(all=True) is not None, "the machine that runs is the lab's box"
 
 
 def test_the_command_line_runs_again_here_with_its_own_place_kept(
