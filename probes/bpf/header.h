@@ -35,6 +35,8 @@ INLINE void note_version_2(struct in_hook *now, u8 *octets)
     now->header_end = end + (now->flags & L2TP_L ? 4 : 2);
 }
 
+#define PPP_CCPFRAG 0x80fb /* linux/ppp_defs.h: CCP of one link of a bundle */
+
 /* A PPP frame begins with address and control, which may be left out (RFC 1661 §6.6). */
 INLINE int is_ppp_control(u8 *frame)
 {
@@ -42,7 +44,7 @@ INLINE int is_ppp_control(u8 *frame)
 
     if (protocol == 0xff03)
         protocol = frame[2] << 8 | frame[3];
-    return protocol >= 0xc000;
+    return protocol >= 0xc000 || protocol == PPP_CCPFRAG; /* as in ppp_input() */
 }
 
 /* The frame's protocol, where it lies among the OCTETS that were read anyway. */

@@ -146,10 +146,8 @@ INLINE void settle(u64 address, struct waiting *waited, u32 verdict)
 {
     struct figure *figure = figures.lookup(&waited->key);
 
-    if (figure) {
-        add_verdict(figure, waited->counted_as, -1);
-        add_verdict(figure, verdict, 1);
-    }
+    if (figure)
+        move_verdict(figure, waited->counted_as, verdict);
     waiting.delete(&address);
 }
 
@@ -326,6 +324,8 @@ INLINE int freed(void *skb, u64 location)
     waited = waiting.lookup(&address);
     if (waited)
         settle(address, waited, end_of_wait(now, waited, address, location));
+    else if (now->active)
+        now->expired = 0; /* it was queued before anybody looked */
     return 0;
 }
 

@@ -222,3 +222,12 @@ INLINE void add_verdict(struct figure *figure, u32 verdict, u64 count)
     if (verdict < VERDICTS) /* for the verifier */
         figure->verdicts[verdict] += count;
 }
+
+/* The same outside the hook, which may come in between on this CPU. */
+INLINE void move_verdict(struct figure *figure, u32 from, u32 to)
+{
+    if (from < VERDICTS)
+        __sync_fetch_and_add(&figure->verdicts[from], -1);
+    if (to < VERDICTS)
+        __sync_fetch_and_add(&figure->verdicts[to], 1);
+}

@@ -86,7 +86,7 @@ class FigureRow(TypedDict):
     verdicts: what became of each packet, by verdicts.Verdict, none of them 0. Those of what was
     received add up to packets. waiting: of these, not settled yet. dropped: of these, lost;
     dropped_unrecorded: lost without any L2TP counter's knowing.
-    ppp_control_packets: of data_consumed, frames of PPP protocols from 0xc000 on
+    ppp_control_packets: of data_consumed, frames of PPP protocols from 0xc000 on, and of 0x80fb
     (LCP, authentication), which go to pppd and are counted by no ppp interface.
     latency_ns_log2: slot n counts frames that took 2^n to 2^(n+1) ns from the
     driver to their ppp interface; latency_packets is their sum.

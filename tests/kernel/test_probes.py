@@ -167,9 +167,16 @@ def test_a_header_outside_the_linear_buffer_is_read(tracer: Tracer, pair: Any) -
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("ppp", [support.PPP_LCP, support.PPP_IP], ids=["lcp", "ip"])
+@pytest.mark.parametrize(
+    ("ppp", "is_for_pppd"),
+    [
+        pytest.param(support.PPP_LCP, True, id="lcp"),
+        pytest.param(b"\x80\xfb", True, id="ccp of a link"),
+        pytest.param(support.PPP_IP, False, id="ip"),
+    ],
+)
 def test_frames_for_pppd_are_told_apart_whatever_the_header(
-    tracer: Tracer, pair: Any, ppp: bytes
+    tracer: Tracer, pair: Any, ppp: bytes, is_for_pppd: bool
 ) -> None:
     attach_units(pair)
     ids = struct.pack("!2H", pair.right.tunnel_id, 9)
@@ -185,7 +192,7 @@ def test_frames_for_pppd_are_told_apart_whatever_the_header(
     snapshot = tracer.snapshot()
     row = support.row_of(snapshot, pair.right, 9)
     assert (row["data_packets"], row["data_consumed"]) == (4, 4)
-    assert row["ppp_control_packets"] == (4 if ppp == support.PPP_LCP else 0)
+    assert row["ppp_control_packets"] == (4 if is_for_pppd else 0)
 
 
 @pytest.mark.long
