@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import os
 import select
+import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from l2tp.daemon.control import ControlClient, ControlError
+from tests.kernel.pythons import PYTHON
 
 ROOT = Path(__file__).parents[2]
 DEADLINE_S = 120.0
@@ -67,6 +68,7 @@ class Network:
         self.addresses = ADDRESSES[version]
         self.changes = changes or {}
         self.names = {role: f"l2tp-test-{os.getpid()}-{role}" for role in CONFIG}
+        self.python = PYTHON
         self.daemons: dict[str, subprocess.Popen[bytes]] = {}
 
     def __enter__(self) -> Self:
@@ -109,7 +111,7 @@ class Network:
 
     def start(self, *roles: str) -> None:
         for role in roles:
-            argv = [sys.executable, "-m", "l2tp", role]
+            argv = [self.python, "-m", "l2tp", role]
             with (self.folder / role / "output.log").open("ab") as output:
                 self.daemons[role] = subprocess.Popen(
                     [
@@ -122,6 +124,16 @@ class Network:
                     stdout=output,
                     stderr=output,
                 )
+
+    def pid(self, role: str) -> int:
+        """Ask our own daemon which process it is; what was started may only stand for it."""
+        with self.client(role) as client:
+            return int(client.status()["pid"])
+
+    def kill_daemon(self, role: str) -> None:
+        """End our own daemon as `kill -9` does."""
+        os.kill(self.pid(role), signal.SIGKILL)
+        self.daemons[role].wait()
 
     def client(self, role: str) -> ControlClient:
         path = self.folder / role / "control.sock"

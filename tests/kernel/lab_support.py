@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
-import sys
+
+from tests.kernel.pythons import ENVIRONMENT, lab_command
 
 
 def run_lab(lab: str, *words: str, code: int = 0) -> str:
     """Run ``l2tp-lab``; fail with all that it said on another exit code than ``code``."""
     done = subprocess.run(
-        [sys.executable, "-m", "lab", "--lab", lab, *words],
+        lab_command("--lab", lab, *words),
         capture_output=True,
         text=True,
         check=False,
-        env={**os.environ, "L2TP_LAB_INSIDE": "1"},
+        env=ENVIRONMENT,
     )
     assert done.returncode == code, f"{words}: {done.returncode}\n{done.stdout}\n{done.stderr}"
     assert "Traceback" not in done.stdout + done.stderr

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import signal
+import sys
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -96,6 +96,19 @@ def test_stopping_leaves_nothing(tmp_path, first):
         assert not any(map(is_running, pids))
 
 
+@pytest.mark.long
+def test_daemons_of_the_ordinary_interpreter_do_the_same(tmp_path):
+    """What a box runs that can do it all itself; in the appliance others are forked warm."""
+    with Network(tmp_path) as network:
+        network.python = sys.executable
+        network.start("lns", "lac")
+        network.wait_ready("lns", "lac")
+        network.ping("lac", "203.0.113.1")
+        network.daemons["lac"].send_signal(signal.SIGTERM)
+        assert network.daemons["lac"].wait() == 0
+        assert network.left("lac") == NOTHING
+
+
 def test_sigterm_is_a_stop(tmp_path):
     with running(tmp_path) as network:
         network.daemons["lac"].send_signal(signal.SIGTERM)
@@ -108,16 +121,14 @@ def test_sigterm_is_a_stop(tmp_path):
 def test_a_killed_daemon_takes_its_pppds_and_all_its_kernel_state_along(tmp_path, victim):
     with running(tmp_path) as network:
         _, session = only_session(network, victim)
-        os.kill(network.daemons[victim].pid, signal.SIGKILL)
-        network.daemons[victim].wait()
+        network.kill_daemon(victim)
         until(lambda: not is_running(session["ppp"]["pid"]), "pppd is gone")
         until(lambda: network.left(victim) == NOTHING, "the kernel has forgotten it")
 
 
 def test_a_daemon_starts_again_after_it_was_killed(tmp_path):
     with running(tmp_path) as network:
-        os.kill(network.daemons["lac"].pid, signal.SIGKILL)
-        network.daemons["lac"].wait()
+        network.kill_daemon("lac")
         network.start("lac")
         network.wait_ready("lac")
         network.ping("lac", "203.0.113.1")

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,11 +14,10 @@ import pytest
 
 from lab.results.records import JOURNEY_LINE, TimelineRecord, TraceRecord
 from tests.kernel.daemon_support import until
+from tests.kernel.pythons import ENVIRONMENT, lab_command
 from tests.kernel.xl2tpd_support import MixedNetwork, xl2tpd_lac, xl2tpd_lns
 
 pytestmark = [pytest.mark.kernel, pytest.mark.long]
-
-INSIDE = {**os.environ, "L2TP_LAB_INSIDE": "1"}
 
 
 class Xl2tpds(MixedNetwork):
@@ -54,11 +51,11 @@ def network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Xl2tpds]:
 @contextmanager
 def running(*words: str, stderr: int | None = None) -> Iterator[subprocess.Popen[str]]:
     process = subprocess.Popen(
-        [sys.executable, "-m", "lab", *words],
+        lab_command(*words),
         stdout=subprocess.PIPE,
         stderr=stderr,
         text=True,
-        env=INSIDE,
+        env=ENVIRONMENT,
     )
     try:
         yield process

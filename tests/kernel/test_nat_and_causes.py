@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 from contextlib import suppress
 
 import pytest
 
 from tests.kernel.daemon_support import CONFIG, ROOT, SECRETS, Network, until
+from tests.kernel.pythons import PYTHON
 
 pytestmark = [pytest.mark.kernel, pytest.mark.long]
 
@@ -49,7 +49,7 @@ def start_behind(network, number):
     (folder / "config.toml").write_text(text)
     (folder / "secrets.toml").write_text(SECRETS)
     (folder / "secrets.toml").chmod(0o600)
-    command = [sys.executable, "-m", "l2tp", "lac", "--config", str(folder / "config.toml")]
+    command = [PYTHON, "-m", "l2tp", "lac", "--config", str(folder / "config.toml")]
     with (folder / "output.log").open("ab") as output:
         network.daemons[role] = subprocess.Popen(
             ["ip", "netns", "exec", name, *command],

@@ -78,12 +78,11 @@ def test_a_restart_clears_what_a_kill_left_and_only_that(tmp_path):
         foreign = ("tunnel_id", "9", "peer_tunnel_id", "9", "encap", "udp", "udp_sport", "9")
         ends = ("local", "127.0.0.1", "remote", "127.0.0.2", "udp_dport", "9")
         network.run("ip", "-n", netns, "l2tp", "add", "tunnel", *foreign, *ends)
-        held = borrow_sockets(network.daemons["lac"].pid)
+        held = borrow_sockets(network.pid("lac"))
         marked = subprocess.Popen(["sleep", "600"], env={**os.environ, MARK: str(folder)})
         other = subprocess.Popen(["sleep", "600"])
         try:
-            network.daemons["lac"].kill()
-            network.daemons["lac"].wait()
+            network.kill_daemon("lac")
             until(lambda: not network.left("lac")["interfaces"], "the PPP interface is gone")
             assert any(line.startswith(old) for line in network.left("lac")["tunnels"])
             network.start("lac")
@@ -284,7 +283,8 @@ def test_a_hello_is_put_off_while_data_comes(tmp_path):
 @pytest.mark.long
 def test_a_peer_that_hangs_does_not_keep_a_stopping_daemon(tmp_path):
     with running(tmp_path, changes={"lac": "stop_timeout_s = 4\n"}) as network:
-        network.daemons["lns"].send_signal(signal.SIGSTOP)
+        hanging = network.pid("lns")
+        os.kill(hanging, signal.SIGSTOP)
         try:
             network.daemons["lac"].send_signal(signal.SIGTERM)
             assert network.daemons["lac"].wait(120) == 0
@@ -294,7 +294,7 @@ def test_a_peer_that_hangs_does_not_keep_a_stopping_daemon(tmp_path):
             assert "StopTimedOut" in names
             assert names.index("PppExited") < names.index("TunnelClosed")
         finally:
-            network.daemons["lns"].send_signal(signal.SIGCONT)
+            os.kill(hanging, signal.SIGCONT)
 
 
 @pytest.mark.long
@@ -305,8 +305,7 @@ def test_a_lost_call_comes_back_when_its_lns_does(tmp_path):
     }
     edits = [("lac", 'user = "alice"', 'user = "alice"\nredial = true')]
     with running(tmp_path, edits, changes) as network:
-        network.daemons["lns"].kill()
-        network.daemons["lns"].wait()
+        network.kill_daemon("lns")
         until(
             lambda: "RedialPlanned" in [one["event"] for one in network.log("lac")],
             "the LAC has noticed",
@@ -361,7 +360,7 @@ def test_a_flood_of_requests_leaves_the_live_session_alone(tmp_path):
         hosts = [f"192.0.2.{number}" for number in range(10, 60)]
         for host in hosts:
             network.run("ip", "-n", lac, "address", "add", f"{host}/24", "dev", "up0")
-        pid = network.daemons["lns"].pid
+        pid = network.pid("lns")
         before = memory_kib(pid)
         (tunnel,) = tunnels(network, "lns")
         hello = encode_control(tunnel["local_tunnel_id"], 0, 9, 9, encode_message(HELLO())).hex()
@@ -402,15 +401,13 @@ def test_a_flood_of_requests_leaves_the_live_session_alone(tmp_path):
 def test_nothing_starts_twice_in_one_folder(tmp_path):
     with Network(tmp_path) as network:
         network.start("lns")
-        with network.client("lns"):
-            pass
-        first = network.daemons["lns"]
+        pid, first = network.pid("lns"), network.daemons["lns"]
         network.start("lns")
         second = network.daemons["lns"]
         try:
             assert second.wait(60) == 4
             output = (tmp_path / "lns" / "output.log").read_text()
-            assert f"already (pid {first.pid}). Stop it: kill {first.pid}" in output
+            assert f"already (pid {pid}). Stop it: kill {pid}" in output
         finally:
             with suppress(ProcessLookupError):
                 first.terminate()

@@ -23,6 +23,7 @@ from lab.checks import CHECKS, ONLY_FOR
 from lab.interpreters import environment
 from lab.results.records import JOURNEY_LINE, TimelineRecord, TraceRecord
 from tests.kernel.lab_support import run_lab
+from tests.kernel.pythons import ENVIRONMENT, lab_command
 
 pytestmark = pytest.mark.kernel
 
@@ -89,10 +90,10 @@ def test_trace_names_nodes_and_shows_what_is_not_attached(live: dict[str, Any]) 
 def follow(*words: str) -> tuple[subprocess.Popen[str], dict[str, Any]]:
     """Start `journey`, and give it with its first line: from then on packets are followed."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "lab", "--lab", LAB, "journey", "--json", *words],
+        lab_command("--lab", LAB, "journey", "--json", *words),
         stdout=subprocess.PIPE,
         text=True,
-        env={**os.environ, "L2TP_LAB_INSIDE": "1"},
+        env=ENVIRONMENT,
     )
     assert process.stdout is not None
     return process, json.loads(process.stdout.readline())
@@ -246,10 +247,10 @@ def test_metrics_are_prometheus_text_of_every_session(live: dict[str, Any]) -> N
 @pytest.mark.long
 def test_metrics_are_served_to_who_has_the_token(live: dict[str, Any]) -> None:
     process = subprocess.Popen(
-        [sys.executable, "-m", "lab", "--lab", LAB, "metrics", "--serve", "--port", "0"],
+        lab_command("--lab", LAB, "metrics", "--serve", "--port", "0"),
         stderr=subprocess.PIPE,
         text=True,
-        env={**os.environ, "L2TP_LAB_INSIDE": "1"},
+        env=ENVIRONMENT,
     )
     try:
         assert process.stderr is not None
@@ -275,10 +276,10 @@ def test_metrics_are_served_to_who_has_the_token(live: dict[str, Any]) -> None:
 def test_a_timeline_goes_on_until_it_is_ended(live: dict[str, Any]) -> None:
     (tunnel,) = json.loads(run("status", "--json"))["lac"]["tunnels"]
     process = subprocess.Popen(
-        [sys.executable, "-m", "lab", "--lab", LAB, "timeline", "--follow", "--json"],
+        lab_command("--lab", LAB, "timeline", "--follow", "--json"),
         stdout=subprocess.PIPE,
         text=True,
-        env={**os.environ, "L2TP_LAB_INSIDE": "1"},
+        env=ENVIRONMENT,
     )
     assert process.stdout is not None
     TimelineRecord.model_validate_json(process.stdout.readline())
@@ -372,11 +373,11 @@ def test_a_foreign_namespace_is_left_alone_and_named() -> None:
     subprocess.run(["ip", "netns", "add", f"{LAB}-lns"], check=True)
     try:
         done = subprocess.run(
-            [sys.executable, "-m", "lab", "--lab", LAB, "up"],
+            lab_command("--lab", LAB, "up"),
             capture_output=True,
             text=True,
             check=False,
-            env={**os.environ, "L2TP_LAB_INSIDE": "1"},
+            env=ENVIRONMENT,
         )
         assert done.returncode == 1
         assert f"{LAB}-lns" in done.stderr
