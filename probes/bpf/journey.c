@@ -38,6 +38,7 @@ enum cause { NO_CAUSE, OUT_OF_SEQUENCE, EXPIRED, OUTSIDE_WINDOW, CAUSES };
 enum journey_loss {
     JOURNEY_NO_ROOM_FOR_EVENT, /* the ring buffer was full */
     JOURNEY_NO_ROOM_TO_FOLLOW, /* a chosen packet that could not be noted */
+    JOURNEY_INNER_UNREAD,      /* a received packet that could not be held against the choice */
     JOURNEY_LOSSES,
 };
 
@@ -131,10 +132,12 @@ BPF_PERCPU_ARRAY(departures, struct departure, 1);
 struct in_driver {
     u64 skb;
     u32 cause;
-    u32 pad;
+    u32 unread; /* its ids lay outside the linear buffer when it arrived */
 };
 
 BPF_PERCPU_ARRAY(in_drivers, struct in_driver, 1);
+
+#define IPV4_OCTETS 20
 
 #define SKB_LEN(skb) READ_KERNEL(u32, skb, OFFSET_SK_BUFF_LEN)
 #define SKB_DATA(skb) READ_KERNEL(void *, skb, OFFSET_SK_BUFF_DATA)
@@ -242,6 +245,11 @@ INLINE int same_octets(u8 *one, u8 *two, int octets)
         if (i < octets)
             differ |= one[i] ^ two[i];
     return !differ;
+}
+
+INLINE void *linear_end(void *skb)
+{
+    return SKB_DATA(skb) + SKB_LEN(skb) - READ_KERNEL(u32, skb, OFFSET_SK_BUFF_DATA_LEN);
 }
 
 /* Whether the IP packet at IP is one that was asked for; IP is 0 where there is none. */
@@ -469,13 +477,18 @@ INLINE int on_l2tp_xmit_skb(void *session, void *skb)
     return 0;
 }
 
-/* A datagram from elsewhere, at its UDP header: where the PPP frame begins, if it is data. */
-INLINE void *ppp_in_datagram(void *udp, struct ids *ids)
+/*
+ * Whose frame is in the datagram whose UDP header is at UDP, and where does it begin? 0 where it
+ * is no data, or where not all of the header lies before END.
+ */
+INLINE void *ppp_in_datagram(void *udp, void *end, struct ids *ids)
 {
     u8 octets[8] = {}, offset[2] = {};
     void *at = udp + 8;
     u32 flags;
 
+    if (at + 8 > end)
+        return 0;
     bpf_probe_read_kernel(octets, 8, at);
     flags = octets[0] << 8 | octets[1];
     if (flags & 0x8000 || (flags & 0xf) != 2)
@@ -492,41 +505,74 @@ INLINE void *ppp_in_datagram(void *udp, struct ids *ids)
     if (flags & 0x0800)
         at += 4;
     if (flags & 0x0200) {
+        if (at + 2 > end)
+            return 0;
         bpf_probe_read_kernel(offset, 2, at);
         at += 2 + (offset[0] << 8 | offset[1]);
     }
     return at;
 }
 
+/* Whether a received datagram is one that was asked for; of its frame nothing is read behind END. */
+INLINE int received_fits(struct choice *choice, struct place *place, struct ids *ids, void *frame,
+                         void *end, u32 *ppp_protocol)
+{
+    void *ip = 0;
+    u32 asks_ip = choice->family || choice->ip_protocol;
+
+    if ((choice->netns && choice->netns != place->netns) || !session_fits(choice, ids))
+        return 0;
+    if (frame && frame + 4 <= end)
+        ip = inside_ppp(frame, ppp_protocol);
+    else if (choice->ppp_protocol || asks_ip)
+        goto unread;
+    if (ip && asks_ip && ip + IPV4_OCTETS > end)
+        goto unread;
+    return inner_fits(choice, ip, *ppp_protocol);
+unread:
+    count_journey_loss(JOURNEY_INNER_UNREAD);
+    return 0;
+}
+
+/* Where does a packet begin its journey that comes from elsewhere, and was not seen to leave? */
+INLINE int begin_received(void *skb, struct ids *ids, struct place *place, void *frame, u32 hop,
+                          struct followed *journey)
+{
+    struct choice *choice = the_choice();
+    u32 ppp_protocol = 0;
+
+    if (!choice || !(choice->directions & 2) || (s64)choice->budget <= 0)
+        return 0;
+    return received_fits(choice, place, ids, frame, linear_end(skb), &ppp_protocol) &&
+           admit(choice) && begin((u64)skb, journey, hop, ppp_protocol);
+}
+
 INLINE int on_encap_recv(void *sk, void *skb)
 {
     u64 address = (u64)skb;
     struct followed *known = journeys.lookup(&address), journey = {};
-    struct choice *choice = the_choice();
     struct in_driver *driver = driver_here();
     struct journey_event *event;
     struct place place = {};
     struct ids ids = {};
-    u32 ppp_protocol = 0;
     void *ppp, *head;
 
     if (!driver)
         return 0;
     driver->skb = address;
     driver->cause = NO_CAUSE;
+    driver->unread = 0;
     place_of_net(&place, READ_KERNEL(void *, sk, OFFSET_SOCK_COMMON_SKC_NET));
-    ppp = ppp_in_datagram(SKB_DATA(skb), &ids);
+    ppp = ppp_in_datagram(SKB_DATA(skb), linear_end(skb), &ids);
     if (known) {
         known->at = ENCAP_RECV;
         journey = *known;
-    } else {
-        if (!choice || !(choice->directions & 2) || (s64)choice->budget <= 0 || !ppp)
-            return 0;
-        if ((choice->netns && choice->netns != place.netns) || !session_fits(choice, &ids) ||
-            !inner_fits(choice, inside_ppp(ppp, &ppp_protocol), ppp_protocol))
-            return 0;
-        if (!admit(choice) || !begin(address, &journey, ENCAP_RECV, ppp_protocol))
-            return 0;
+    } else if (!ppp) {
+        /* Control, or the driver will pull its header together: until then it is anybody's. */
+        driver->unread = 1;
+        return 0;
+    } else if (!begin_received(skb, &ids, &place, ppp, ENCAP_RECV, &journey)) {
+        return 0;
     }
     event = new_event(address, &journey, ENCAP_RECV);
     if (!event)
@@ -555,20 +601,37 @@ INLINE int on_encap_returned(int passed_up)
     return passed_up && skb ? passed(skb, PASSED_UP, 0) : 0;
 }
 
+/* A session's packet; one whose ids were not readable before begins its journey here. */
 INLINE int on_recv_common(void *session, void *skb)
 {
     u64 address = (u64)skb;
-    struct followed *journey = journeys.lookup(&address);
+    struct followed *known = journeys.lookup(&address), journey = {};
+    struct in_driver *driver = driver_here();
     struct journey_event *event;
+    struct place place = {};
+    struct ids ids = {}, in_header = {};
+    void *head;
 
-    if (!journey)
+    if (!known && (!driver || driver->skb != address || !driver->unread))
         return 0;
-    journey->at = RECV_COMMON;
-    event = new_event(address, journey, RECV_COMMON);
+    ids_of_session(&ids, &place, session);
+    if (known) {
+        known->at = RECV_COMMON;
+        journey = *known;
+    } else {
+        head = READ_KERNEL(void *, skb, OFFSET_SK_BUFF_HEAD);
+        head += READ_KERNEL(u16, skb, OFFSET_SK_BUFF_TRANSPORT_HEADER);
+        if (!begin_received(skb, &ids, &place,
+                            ppp_in_datagram(head, linear_end(skb), &in_header), RECV_COMMON,
+                            &journey))
+            return 0;
+    }
+    event = new_event(address, &journey, RECV_COMMON);
     if (!event)
         return 0;
     event->length = SKB_LEN(skb);
-    ids_of_session(&event->ids, &event->place, session);
+    event->ids = ids;
+    event->place = place;
     put_event(event);
     return 0;
 }

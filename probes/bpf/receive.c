@@ -48,33 +48,6 @@ INLINE int hook_entered(void *sk, void *skb)
     return 0;
 }
 
-/* The driver hands a frame to PPP: the one that has just come, or one that had waited for it. */
-INLINE int ppp_reached(void *session, void *skb)
-{
-    struct in_hook *now = this_cpu();
-    struct waiting *waited;
-    u64 address = (u64)skb;
-
-    if (!now || !now->active)
-        return 0;
-    now->session = (u64)session;
-    now->in_ppp = address;
-    if (now->skb == address) {
-        if (!now->header_read)
-            note_pulled_header(now, skb);
-        now->reached_ppp = 1;
-        if (now->frame_known)
-            now->ppp_control = now->frame_control;
-        else
-            note_ppp_protocol(now, skb);
-        return 0;
-    }
-    waited = waiting.lookup(&address);
-    if (waited)
-        waited->place = VERDICT_WAITING_PPP; /* the figure is set right when that is settled */
-    return 0;
-}
-
 /* Why PPP or its socket freed a frame of this session (l2tp_ppp.c: pppol2tp_recv, ppp_input). */
 INLINE u32 refused_by_ppp(void *session)
 {
@@ -141,10 +114,18 @@ INLINE u32 place_of_wait(struct in_hook *now)
                : VERDICT_WAITING_SOCKET;
 }
 
+/* The figure that a packet counts in which waited; none where its ids have another owner by now. */
+INLINE struct figure *figure_of_waited(struct waiting *waited)
+{
+    struct session_note *note = sessions.lookup(&waited->key);
+
+    return note && note->registered_ns > waited->entered_ns ? 0 : figures.lookup(&waited->key);
+}
+
 /* A packet that waited has come to its end. */
 INLINE void settle(u64 address, struct waiting *waited, u32 verdict)
 {
-    struct figure *figure = figures.lookup(&waited->key);
+    struct figure *figure = figure_of_waited(waited);
 
     if (figure)
         move_verdict(figure, waited->counted_as, verdict);
@@ -169,15 +150,75 @@ INLINE u32 begin_wait(struct in_hook *now)
     return VERDICT_LOST_FROM_SIGHT;
 }
 
+/* The figure that a packet counts in; made where there is none yet. */
+INLINE struct figure *figure_in_hook(struct in_hook *now)
+{
+    struct figure *figure = figures.lookup(&now->key);
+
+    if (figure)
+        return figure;
+    if (now->session)
+        session_of(&now->key, (void *)now->session);
+    return figure_of(&now->key);
+}
+
+/* On another CPU pppd may read a frame that is for it, and free it, before the hook returns here. */
+INLINE void expect_pppd(struct in_hook *now)
+{
+    struct figure *figure = figure_in_hook(now);
+    u32 place;
+
+    if (!figure)
+        return;
+    place = begin_wait(now);
+    now->waits = place >= VERDICT_WAITING_REORDER && place <= VERDICT_WAITING_SOCKET;
+    if (now->waits)
+        add_verdict(figure, place, 1);
+}
+
+/* The driver hands a frame to PPP: the one that has just come, or one that had waited for it. */
+INLINE int ppp_reached(void *session, void *skb)
+{
+    struct in_hook *now = this_cpu();
+    struct waiting *waited;
+    u64 address = (u64)skb;
+
+    if (!now || !now->active)
+        return 0;
+    now->session = (u64)session;
+    now->in_ppp = address;
+    if (now->skb == address) {
+        if (!now->header_read)
+            note_pulled_header(now, skb);
+        now->reached_ppp = 1;
+        if (now->frame_known)
+            now->ppp_control = now->frame_control;
+        else
+            note_ppp_protocol(now, skb);
+        if (now->ppp_control)
+            expect_pppd(now);
+        return 0;
+    }
+    waited = waiting.lookup(&address);
+    if (waited)
+        waited->place = VERDICT_WAITING_PPP; /* the figure is set right when that is settled */
+    return 0;
+}
+
+/* What the packet counts as that the hook is done with; VERDICTS: that is counted already. */
 INLINE u32 verdict_of(struct in_hook *now, int passed_up)
 {
+    u32 known = now->latency_ns ? VERDICT_DELIVERED : now->verdict;
+    struct waiting *waited;
+
     if (passed_up)
         return cause_of_pass(now);
-    if (now->latency_ns)
-        return VERDICT_DELIVERED;
-    if (now->verdict != VERDICTS)
-        return now->verdict;
-    return begin_wait(now);
+    if (!now->waits)
+        return known != VERDICTS ? known : begin_wait(now);
+    waited = known != VERDICTS ? waiting.lookup(&now->skb) : 0;
+    if (waited && waited->entered_ns == now->entered_ns)
+        settle(now->skb, waited, known);
+    return VERDICTS;
 }
 
 INLINE int hook_returned(int passed_up)
@@ -199,12 +240,7 @@ INLINE int hook_returned(int passed_up)
         note_datagram(now, (void *)now->skb); /* alive, and at the UDP header again */
     if (!now->header_read)
         count_loss(LOSS_HEADER_UNREAD);
-    figure = figures.lookup(&now->key);
-    if (!figure) {
-        if (now->session)
-            session_of(&now->key, (void *)now->session);
-        figure = figure_of(&now->key);
-    }
+    figure = figure_in_hook(now);
     if (!figure) {
         count_loss(LOSS_FIGURES_FULL);
         return 0;
@@ -256,7 +292,7 @@ INLINE int frame_delivered(void *skb)
         count_loss(LOSS_LATENCY_UNMATCHED);
         return 0;
     }
-    figure = figures.lookup(&waited->key);
+    figure = figure_of_waited(waited);
     if (figure)
         add_latency(figure, ns - waited->entered_ns);
     settle(address, waited, VERDICT_DELIVERED);

@@ -153,6 +153,7 @@ struct in_hook {
     u8 frame_control; /* it is one for pppd */
     u8 reached_ppp;
     u8 expired; /* the next packet freed has waited too long */
+    u8 waits;   /* its wait is noted already */
     u8 verdict; /* as far as it is known: VERDICTS = not yet */
     u8 cause;   /* what a tracepoint has said of this packet; VERDICTS = nothing */
 };

@@ -56,11 +56,14 @@ class JourneyLoss(enum.IntEnum):
 
     NO_ROOM_FOR_EVENT = 0
     NO_ROOM_TO_FOLLOW = 1
+    INNER_UNREAD = 2
 
 
 JOURNEY_LOSS_MEANINGS = {
     JourneyLoss.NO_ROOM_FOR_EVENT: "events for which the ring buffer had no room",
     JourneyLoss.NO_ROOM_TO_FOLLOW: "chosen packets that could not be followed",
+    JourneyLoss.INNER_UNREAD: "received packets that could not be held against the choice, "
+    "for they lay outside the linear buffer",
 }
 
 

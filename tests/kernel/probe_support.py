@@ -312,6 +312,8 @@ class Pair:
 
 
 SETTLE_OCTETS = 16
+SO_ZEROCOPY = 60
+MSG_ZEROCOPY = 0x4000000
 
 
 @contextlib.contextmanager
@@ -362,6 +364,14 @@ def tunnel_pair(
             end.add_session(own[1], peer[1])
             ends.append(end)
         yield Pair(*ends)
+
+
+def send_out_of_line(pair: Pair, session_id: int) -> int:
+    """Send a frame whose L2TP header lies in a page, behind the linear buffer; its length."""
+    message = data_message(pair.right.tunnel_id, session_id, PPP_IP + ip_packet(200))
+    pair.left.udp.setsockopt(socket.SOL_SOCKET, SO_ZEROCOPY, 1)
+    pair.left.udp.send(message, MSG_ZEROCOPY)
+    return len(message)
 
 
 def row_of(snapshot: Any, end: Tunnel, session_id: int) -> dict[str, Any]:

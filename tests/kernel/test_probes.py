@@ -16,9 +16,6 @@ from tests.kernel import probe_support as support
 
 pytestmark = pytest.mark.kernel
 
-SO_ZEROCOPY = 60
-MSG_ZEROCOPY = 0x4000000
-
 
 @pytest.fixture(scope="module", params=support.STYLES)
 def tracer(request: pytest.FixtureRequest) -> Iterator[Tracer]:
@@ -42,16 +39,6 @@ def pair() -> Iterator[Any]:
 def attach_units(pair: Any) -> None:
     pair.left.sessions[0].attach_unit("10.64.0.1/32", "10.64.0.2")
     pair.right.sessions[0].attach_unit("10.64.0.2/32", "10.64.0.1")
-
-
-def send_out_of_line(pair: Any, session_id: int) -> int:
-    """Send a frame whose L2TP header lies in a page, behind the linear buffer; its length."""
-    message = support.data_message(
-        pair.right.tunnel_id, session_id, support.PPP_IP + support.ip_packet(200)
-    )
-    pair.left.udp.setsockopt(socket.SOL_SOCKET, SO_ZEROCOPY, 1)
-    pair.left.udp.send(message, MSG_ZEROCOPY)
-    return len(message)
 
 
 @pytest.mark.long
@@ -156,8 +143,8 @@ def test_a_header_that_is_cut_short_counts_without_ids(
 def test_a_header_outside_the_linear_buffer_is_read(tracer: Tracer, pair: Any) -> None:
     attach_units(pair)
     before = tracer.snapshot()
-    length = send_out_of_line(pair, 9)
-    send_out_of_line(pair, 4711)
+    length = support.send_out_of_line(pair, 9)
+    support.send_out_of_line(pair, 4711)
     pair.settle()
     snapshot = tracer.snapshot()
     assert snapshot["losses"] == before["losses"]
@@ -203,9 +190,9 @@ def test_a_protocol_that_the_driver_did_not_pull_together_is_counted_as_unread(
     before = tracer.snapshot()["losses"]["protocol_unread"]
     ids = struct.pack("!2H", pair.right.tunnel_id, 9)
     frame = b"\xff\x03" + support.PPP_LCP + bytes(100)
-    pair.left.udp.setsockopt(socket.SOL_SOCKET, SO_ZEROCOPY, 1)
+    pair.left.udp.setsockopt(socket.SOL_SOCKET, support.SO_ZEROCOPY, 1)
     with_all = b"\x48\x02" + struct.pack("!H", 12 + len(frame)) + ids + bytes(4)  # L and S
-    pair.left.udp.send(with_all + frame, MSG_ZEROCOPY)
+    pair.left.udp.send(with_all + frame, support.MSG_ZEROCOPY)
     pair.settle()
     snapshot = tracer.snapshot()
     row = support.row_of(snapshot, pair.right, 9)
@@ -292,7 +279,7 @@ def test_a_hook_that_is_missing_says_what_it_hides(pair: Any) -> None:
     tracer = Tracer(without("pppol2tp_recv", "netif_rx"))
     try:
         attach_units(pair)
-        send_out_of_line(pair, 9)
+        support.send_out_of_line(pair, 9)
         pair.left.send_data(9, support.PPP_IP + support.ip_packet())
         pair.settle()
         snapshot = tracer.snapshot()

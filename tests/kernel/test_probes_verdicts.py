@@ -328,6 +328,25 @@ def test_numbers_are_followed(tracer: Tracer, pair: Any) -> None:
 
 
 @pytest.mark.long
+def test_what_waited_for_an_earlier_owner_of_the_ids_is_not_the_new_ones(
+    tracer: Tracer, pair: Any
+) -> None:
+    earlier = with_unit(pair)
+    pair.left.send_data(9, support.PPP_LCP)
+    pair.settle()
+    assert verdicts(tracer, pair) == {"waiting_ppp": 1}
+    # The session ends; who holds the PPP channel open still has the frame.
+    pair.right.sessions.remove(earlier)
+    os.close(earlier.fd)
+    pair.right.add_session(9, 9)
+    with_unit(pair)
+    pair.left.send_data(9, IP_FRAME)
+    while earlier.files:
+        os.close(earlier.files.pop())
+    assert verdicts(tracer, pair) == {"delivered": 1}
+
+
+@pytest.mark.long
 def test_ids_that_are_given_again_begin_from_nothing(tracer: Tracer, pair: Any) -> None:
     deliver(pair)
     pair.settle()
