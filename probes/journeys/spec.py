@@ -69,6 +69,7 @@ JOURNEYS = Program(
         ("sk_buff", "data"),
         ("sk_buff", "head"),
         ("sk_buff", "network_header"),
+        ("sk_buff", "transport_header"),
         ("sk_buff", "dev"),
         ("net_device", "nd_net"),
         ("net_device", "ifindex"),

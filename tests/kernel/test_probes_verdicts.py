@@ -332,7 +332,7 @@ def test_what_waited_for_an_earlier_owner_of_the_ids_is_not_the_new_ones(
     tracer: Tracer, pair: Any
 ) -> None:
     earlier = with_unit(pair)
-    pair.left.send_data(9, support.PPP_LCP)
+    pair.left.send_data(9, support.PPP_LCP + bytes(8))
     pair.settle()
     assert verdicts(tracer, pair) == {"waiting_ppp": 1}
     # The session ends; who holds the PPP channel open still has the frame.
