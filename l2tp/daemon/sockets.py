@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
 from l2tp.kernel.udp import (
@@ -119,13 +119,22 @@ class UdpSockets:
         if tunnel is None or tunnel.peer is None:
             return
         local, peer = tunnel.local, tunnel.peer
-        self.close(local_tunnel_id)
-        same = self.between(local, peer)
+        same = [number for number in self.between(local, peer) if number != local_tunnel_id]
         speaker = self._listeners.get(local) or (self._tunnels[same[0]] if same else None)
-        if speaker is not None:
+        spare = None
+        try:
+            # Before the old one goes: between the two the peer's datagrams would be refused.
+            spare = None if speaker is not None else open_udp_socket(local, peer)
+            # The peer's own last words, if it closed at the same time.
+            unread = tuple(self._arrivals(tunnel, local_tunnel_id))
+        finally:
+            self.close(local_tunnel_id)
+        if spare is not None:
+            self.adopt(local_tunnel_id, spare, peer, spare=True)
+        elif speaker is not None:
             self._speakers[local_tunnel_id] = speaker
-        else:
-            self.adopt(local_tunnel_id, open_udp_socket(local, peer), peer, spare=True)
+        if unread:
+            self._loop.call_soon(self._take, unread, tunnel, local_tunnel_id, local)
 
     def close(self, local_tunnel_id: int) -> None:
         """Close a tunnel's socket, if it has one."""
@@ -204,20 +213,34 @@ class UdpSockets:
         self._loop.add_reader(tunnel.udp, self._on_readable, tunnel, local_tunnel_id)
 
     def _on_readable(self, tunnel: TunnelSocket, local_tunnel_id: int | None) -> None:
-        local = tunnel.local
+        self._take(self._arrivals(tunnel, local_tunnel_id), tunnel, local_tunnel_id, tunnel.local)
+
+    def _take(
+        self,
+        arrivals: Iterable[tuple[bytes, Address]],
+        tunnel: TunnelSocket,
+        local_tunnel_id: int | None,
+        local: Address,
+    ) -> None:
+        for data, source in arrivals:
+            # A socket not yet connected shares its port with others: the ids must tell.
+            self._receive(data, source, local_tunnel_id if tunnel.peer == source else None, local)
+        self._done()
+
+    def _arrivals(
+        self, tunnel: TunnelSocket, local_tunnel_id: int | None
+    ) -> Iterator[tuple[bytes, Address]]:
+        """Read what has come to a socket, a turn's worth, with where it came from."""
         for _ in range(_DATAGRAMS_A_TURN):
             if tunnel.udp.fileno() < 0:
-                break  # closed by what its last datagram led to
+                return  # closed by what its last datagram led to
             try:
                 data, source, *_ = tunnel.udp.recvfrom(_LARGEST_DATAGRAM)
             except BlockingIOError:
-                break
+                return
             except OSError:
                 # What recvfrom raises is the newest error only; the queue has them all.
                 for report in read_network_errors(tunnel.udp):
                     self._note_error(local_tunnel_id, report)
                 continue
-            address = Address(source[0], source[1])
-            # A socket not yet connected shares its port with others: the ids must tell.
-            self._receive(data, address, local_tunnel_id if tunnel.peer == address else None, local)
-        self._done()
+            yield data, Address(source[0], source[1])

@@ -6,17 +6,25 @@ driver that looks a session up in the socket's own tunnel then finds another tun
 (``net/l2tp/l2tp_core.c: l2tp_v2_session_get``, Linux 6.11).
 """
 
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Final
 
+_TYPES: Final = Path("/sys/kernel/btf/l2tp_core")
 _SYMBOLS: Final = Path("/proc/kallsyms")
 _LOOKUP: Final = "l2tp_v2_session_get"
 
 
 @cache
-def finds_sessions_by_ids(symbols: Path = _SYMBOLS) -> bool:
-    """Tell whether the loaded driver looks sessions up by both ids."""
+def finds_sessions_by_ids(types: Path = _TYPES, symbols: Path = _SYMBOLS) -> bool:
+    """Tell whether the loaded driver looks sessions up by both ids.
+
+    The driver's own type information names its functions, in a few pages; the kernel's list of
+    all symbols is for where it has none, or where the driver is no module.
+    """
+    with suppress(OSError):
+        return f"\0{_LOOKUP}\0".encode() in types.read_bytes()
     try:
         with symbols.open(encoding="ascii", errors="replace") as lines:
             return any(line.split()[2:3] == [_LOOKUP] for line in lines if _LOOKUP in line)

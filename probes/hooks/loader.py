@@ -14,6 +14,7 @@ from typing import Any
 
 from probes.errors import CannotRunHereError, ProbeError
 from probes.hooks.bytecode import Bytecode, MapSpec, unlink
+from probes.hooks.libbpf import load_traced
 from probes.hooks.procfs import possible_cpus
 from probes.hooks.spec import KERNEL_STANDIN, Hook, Style
 
@@ -21,7 +22,8 @@ from probes.hooks.spec import KERNEL_STANDIN, Hook, Style
 _LICENSE = b"Dual BSD/GPL"
 
 # enum bpf_prog_type
-_PROGRAM_TYPES = {Style.KPROBE: 2, Style.FENTRY: 26}
+_TRACING = 26
+_PROGRAM_TYPES = {Style.KPROBE: 2, Style.FENTRY: _TRACING}
 _RAW_TRACEPOINT = 17
 
 _MESSAGE_LIMIT = 2000
@@ -165,9 +167,11 @@ class Loaded:
         with _stderr() as messages:
             code = self._bytecode.linked(name, self._map_fds)
             kind = _RAW_TRACEPOINT if hook.tracepoint else _PROGRAM_TYPES[style]
-            program = self._library.bcc_prog_load(
-                kind, name.encode(), code, len(code), _LICENSE, 0, 0, None, 0
-            )
+            program = load_traced(code, hook, _LICENSE) if kind == _TRACING else None
+            if program is None:
+                program = self._library.bcc_prog_load(
+                    kind, name.encode(), code, len(code), _LICENSE, 0, 0, None, 0
+                )
             if program < 0:
                 raise AttachError(f"the kernel refuses the program: {_errno_text()}\n{messages()}")
             event = None

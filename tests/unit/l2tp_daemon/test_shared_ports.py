@@ -1,4 +1,4 @@
-"""Whether tunnels may share ports, as the driver's own symbols tell."""
+"""Whether tunnels may share ports, as the driver's type information or its symbols tell."""
 
 import pytest
 
@@ -21,4 +21,14 @@ def test_the_symbol_tells(tmp_path, symbols, shared):
     path = tmp_path / "kallsyms"
     if symbols is not None:
         path.write_text(symbols)
-    assert finds_sessions_by_ids(path) is shared
+    assert finds_sessions_by_ids(tmp_path / "none", path) is shared
+
+
+@pytest.mark.parametrize(
+    ("types", "shared"),
+    [(b"..\0l2tp_v2_session_get\0..", True), (b"..\0l2tp_v2_session_get_next\0..", False)],
+)
+def test_type_information_is_enough(tmp_path, types, shared):
+    path = tmp_path / "l2tp_core"
+    path.write_bytes(types)
+    assert finds_sessions_by_ids(path, tmp_path / "none") is shared

@@ -148,3 +148,23 @@ def test_a_spare_socket_gives_way_to_a_tunnel_between_the_same_ends(first):
         world.sockets.send(Datagram(1, peer, b"lost"))
 
     run(scenario)
+
+
+@pytest.mark.parametrize("speaks", ["a spare socket", "the listener"])
+def test_what_the_peer_said_last_outlives_the_drivers_socket(speaks):
+    async def scenario(world):
+        peer = address_of(world.peer)
+        local = world.here if speaks == "the listener" else (HOST, 0)
+        world.sockets.open(1, local, peer)
+        local = world.sockets.find(1).local
+        # Both ends close at once: its words are in the queue of the socket that we close.
+        world.peer.sendto(b"CDN", local)
+        world.peer.sendto(b"StopCCN", local)
+        world.sockets.renew(1)
+        world.peer.sendto(b"ZLB", local)
+        await world.hear(3)
+        arrived = {data: (number, where) for data, _, number, where in world.arrived}
+        after = None if speaks == "the listener" else 1
+        assert arrived == {b"CDN": (1, local), b"StopCCN": (1, local), b"ZLB": (after, local)}
+
+    run(scenario)

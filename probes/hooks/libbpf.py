@@ -1,0 +1,174 @@
+"""libbpf: loads the programs for functions' entries and returns, by ids that are looked up once.
+
+bcc's own loader reads the kernel's whole type information for each such program, which was most of
+what a tracer's start cost. bcc brings this library along; where it is not to be had, or what it
+knows does not hold any more, bcc's loader does the same more slowly.
+Source: libbpf's btf.h and bpf.h (1.0); include/uapi/linux/bpf.h: struct bpf_btf_info.
+"""
+
+import ctypes
+import functools
+import os
+from typing import Any, NamedTuple
+
+from probes.hooks.spec import Hook
+
+_LIBRARY = "libbpf.so.1"
+
+_PROGRAM_TYPE_TRACING = 26
+_TRACE_FENTRY, _TRACE_FEXIT = 24, 25
+_BTF_KIND_FUNC = 12
+_INSN_OCTETS = 8
+_NAME_OCTETS = 64
+
+
+class _LoadOptions(ctypes.Structure):
+    """struct bpf_prog_load_opts, as far as it is needed; sz says how far that is."""
+
+    _fields_ = (
+        ("sz", ctypes.c_size_t),
+        ("attempts", ctypes.c_int),
+        ("expected_attach_type", ctypes.c_int),
+        ("prog_btf_fd", ctypes.c_uint32),
+        ("prog_flags", ctypes.c_uint32),
+        ("prog_ifindex", ctypes.c_uint32),
+        ("kern_version", ctypes.c_uint32),
+        ("attach_btf_id", ctypes.c_uint32),
+        ("attach_prog_fd", ctypes.c_uint32),
+        ("attach_btf_obj_fd", ctypes.c_uint32),
+        ("padding", ctypes.c_uint32),
+    )
+
+
+class _BtfInfo(ctypes.Structure):
+    """struct bpf_btf_info."""
+
+    _fields_ = (
+        ("btf", ctypes.c_uint64),
+        ("btf_size", ctypes.c_uint32),
+        ("id", ctypes.c_uint32),
+        ("name", ctypes.c_uint64),
+        ("name_len", ctypes.c_uint32),
+        ("kernel_btf", ctypes.c_uint32),
+    )
+
+
+class _Target(NamedTuple):
+    """A function as the kernel knows it: its type's id, and in which object (0: its own)."""
+
+    type_id: int
+    object_fd: int
+
+
+def load_traced(code: bytes, hook: Hook, licence: bytes) -> int | None:
+    """Load a program for the hook's function; returns its file descriptor.
+
+    None where that cannot be done here, or the kernel refuses: bcc's loader says why.
+    """
+    library = _library()
+    target = None if library is None else _target(hook.function, hook.module)
+    if library is None or target is None:
+        return None
+    options = _LoadOptions(
+        sz=ctypes.sizeof(_LoadOptions),
+        expected_attach_type=_TRACE_FEXIT if hook.at_return else _TRACE_FENTRY,
+        attach_btf_id=target.type_id,
+        attach_btf_obj_fd=target.object_fd,
+    )
+    # The kernel's own limit is 15 characters; the library cuts.
+    fd: int = library.bpf_prog_load(
+        *(_PROGRAM_TYPE_TRACING, hook.function.encode(), licence),
+        *(code, len(code) // _INSN_OCTETS, ctypes.byref(options)),
+    )
+    if fd >= 0:
+        return fd
+    forget()  # a module that was loaded again has other ids
+    return None
+
+
+def forget() -> None:
+    """Look every function up again the next time."""
+    while _object_fds:
+        os.close(_object_fds.popitem()[1])
+    _target.cache_clear()
+
+
+@functools.cache
+def _library() -> Any | None:
+    pointer, text, number = ctypes.c_void_p, ctypes.c_char_p, ctypes.c_int
+    unsigned, size = ctypes.c_uint32, ctypes.c_size_t
+    declarations: dict[str, tuple[Any, list[Any]]] = {
+        "btf__load_vmlinux_btf": (pointer, []),
+        "btf__load_module_btf": (pointer, [text, pointer]),
+        "btf__find_by_name_kind": (number, [pointer, text, unsigned]),
+        "btf__free": (None, [pointer]),
+        "bpf_btf_get_next_id": (number, [unsigned, ctypes.POINTER(unsigned)]),
+        "bpf_btf_get_fd_by_id": (number, [unsigned]),
+        "bpf_obj_get_info_by_fd": (number, [number, pointer, ctypes.POINTER(unsigned)]),
+        "bpf_prog_load": (number, [number, text, text, text, size, pointer]),
+    }
+    try:
+        library = ctypes.CDLL(_LIBRARY, use_errno=True)
+        for name, (result, arguments) in declarations.items():
+            function = getattr(library, name)
+            function.restype, function.argtypes = result, arguments
+    except (OSError, AttributeError):
+        return None
+    return library
+
+
+@functools.cache
+def _kernel_types() -> int | None:
+    """Read the kernel's type information, once in a process."""
+    library = _library()
+    if library is None:
+        return None
+    found: int | None = library.btf__load_vmlinux_btf()
+    return found
+
+
+@functools.cache
+def _target(function: str, module: str | None) -> _Target | None:
+    library, kernel = _library(), _kernel_types()
+    if library is None or not kernel:
+        return None
+    if module is None:
+        type_id = library.btf__find_by_name_kind(kernel, function.encode(), _BTF_KIND_FUNC)
+        return _Target(type_id, 0) if type_id > 0 else None
+    types = library.btf__load_module_btf(module.encode(), kernel)
+    object_fd = _object_fd(module)
+    if not types or object_fd is None:
+        return None
+    try:
+        type_id = library.btf__find_by_name_kind(types, function.encode(), _BTF_KIND_FUNC)
+    finally:
+        library.btf__free(types)
+    return _Target(type_id, object_fd) if type_id > 0 else None
+
+
+_object_fds: dict[str, int] = {}
+
+
+def _object_fd(module: str) -> int | None:
+    """Find the kernel's object of a module's types; root may see all of them by their ids."""
+    library = _library()
+    if module in _object_fds or library is None:
+        return _object_fds.get(module)
+    number = ctypes.c_uint32(0)
+    while library.bpf_btf_get_next_id(number, ctypes.byref(number)) == 0:
+        fd: int = library.bpf_btf_get_fd_by_id(number)
+        if fd < 0:  # it went away meanwhile
+            continue
+        if _name_of(library, fd) == module.encode():
+            _object_fds[module] = fd
+            return fd
+        os.close(fd)
+    return None
+
+
+def _name_of(library: Any, fd: int) -> bytes:
+    name = ctypes.create_string_buffer(_NAME_OCTETS)
+    info = _BtfInfo(name=ctypes.addressof(name), name_len=_NAME_OCTETS)
+    length = ctypes.c_uint32(ctypes.sizeof(info))
+    failed = library.bpf_obj_get_info_by_fd(fd, ctypes.byref(info), ctypes.byref(length))
+    return b"" if failed else name.value
