@@ -81,7 +81,8 @@ INLINE struct filter *wanted(struct filter_key *key, u32 category)
 
 INLINE int may_speak(struct filter *filter, u64 now)
 {
-    if (now - filter->second_ns >= 1000000000ULL) {
+    /* A receiving hook may have come between, and begun a second that is later than our NOW. */
+    if ((s64)(now - filter->second_ns) >= 1000000000LL) {
         filter->second_ns = now;
         filter->said = 0;
     }

@@ -87,9 +87,11 @@ class MixedNetwork(Network):
 
         The children too, because xl2tpd's pppds outlive it, and its sessions in the driver them.
         """
-        pids = self.run("ip", "netns", "pids", self.names[role]).split()
-        self.run("kill", "-KILL", *pids)
+        inside = ("ip", "netns", "pids", self.names[role])
+        self.run("kill", "-KILL", *self.run(*inside).split())
         self.daemons[role].wait()
+        # What we started may only stand for the daemon.
+        until(lambda: not self.run(*inside).split(), "all of it has ended")
 
     def lose(self, everything: bool) -> None:
         """Let the link between the two lose every packet, or none, both ways."""
