@@ -1,10 +1,12 @@
-"""Ends what a signal would leave half done."""
+"""Ends what a signal would leave half done, or behind."""
 
 from __future__ import annotations
 
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
+
+from l2tp.kernel.libc import die_with_parent
 
 
 @contextmanager
@@ -23,3 +25,8 @@ def in_good_order() -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def end_with_parent() -> None:
+    """Have this process, a child of ours, end in order also when we are killed."""
+    die_with_parent(signal.SIGTERM)

@@ -13,6 +13,7 @@ from typing import Any
 
 from lab.errors import CannotRun, LabError
 from lab.interpreters import environment, tracer_python
+from lab.running.ending import end_with_parent
 
 _CANNOT_RUN = 4
 _PATIENCE_S = 30.0
@@ -50,6 +51,7 @@ def _followed(words: Sequence[str], nodes: Mapping[int, str]) -> Iterator[Iterat
         text=True,
         env=environment(),
         start_new_session=True,  # the terminal's Ctrl-C is for us; we pass it on when we have read
+        preexec_fn=end_with_parent,
     )
     try:
         yield _told(process)

@@ -12,7 +12,7 @@ from typing import Any
 from lab.errors import CannotRun
 from lab.instruments.kernelview import netns_inode
 from lab.interpreters import environment, tracer_python
-from lab.running.ending import in_good_order
+from lab.running.ending import end_with_parent, in_good_order
 from lab.running.live import Live
 from lab.waiting import wait_for
 from probes.client import TraceClient
@@ -96,6 +96,7 @@ def of_everybody(one_in: int = 1, *, moments: bool = False) -> Iterator[Source]:
             text=True,
             env=environment(),
             start_new_session=True,  # the terminal's Ctrl-C is for us; we end it when we have read
+            preexec_fn=end_with_parent,
         )
         try:
             _await_ready(tracer)
