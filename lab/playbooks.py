@@ -6,9 +6,11 @@ ansible-runner and ansible-core are slow to import, so everything here imports t
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import tempfile
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +18,7 @@ from typing import Any
 from lab.errors import CannotRun
 from lab.interpreters import DEBIAN_PYTHON, PROJECT
 from lab.interrupts import Interrupts
-from lab.network.processes import MARK, marked_processes, stop_processes
+from lab.network.processes import MARK, PROC, marked_processes, stop_processes
 
 #: This box, by Debian's own Python: the one that has python3-apt.
 _INVENTORY = f"localhost ansible_connection=local ansible_python_interpreter={DEBIAN_PYTHON}"
@@ -110,10 +112,22 @@ def run_playbook(
             quiet=True,
         )
         if result.status == "canceled":
-            # It ends Ansible, and not what Ansible's workers run, each in a session of its own.
+            # It ends Ansible, and not its workers and what these run, each in a session of its own.
+            _kill_workers(mark)
             stop_processes(marked_processes(mark), patience_s=_TIDYING_S)
         elif result.status != "successful":
             raise _failed(name, failures, result)
+
+
+def _kill_workers(mark: str) -> None:
+    """Kill Ansible's own processes: a worker that is told to end tells all that it runs.
+
+    That is told already, and would lose what it tidies up with, ``rm`` say, to the second word.
+    """
+    for process in marked_processes(mark):
+        with suppress(OSError):
+            if b"ansible-playbook" in (PROC / str(process.pid) / "cmdline").read_bytes():
+                os.kill(process.pid, signal.SIGKILL)
 
 
 def _never() -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from typing import Final
 
 from l2tp.kernel.udp import (
@@ -13,6 +14,7 @@ from l2tp.kernel.udp import (
     open_udp_socket,
     read_network_errors,
 )
+from l2tp.protocol.errors import KernelError
 from l2tp.protocol.parameters import Address, Datagram
 
 Receive = Callable[[bytes, Address, int | None, Address], None]
@@ -21,6 +23,8 @@ NoteError = Callable[[int | None, NetworkReport], None]
 _LARGEST_DATAGRAM: Final = 65535
 # So that one busy socket does not keep the others and the timer waiting.
 _DATAGRAMS_A_TURN: Final = 64
+# More than a socket's buffer holds of the smallest (net.core.rmem_default).
+_DATAGRAMS_LEFT: Final = 4096
 _SEND_ATTEMPTS: Final = 2
 
 
@@ -121,18 +125,22 @@ class UdpSockets:
         local, peer = tunnel.local, tunnel.peer
         same = [number for number in self.between(local, peer) if number != local_tunnel_id]
         speaker = self._listeners.get(local) or (self._tunnels[same[0]] if same else None)
+        spoken_for = [number for number, one in self._speakers.items() if one is tunnel]
         spare = None
-        try:
+        if speaker is None:
             # Before the old one goes: between the two the peer's datagrams would be refused.
-            spare = None if speaker is not None else open_udp_socket(local, peer)
-            # The peer's own last words, if it closed at the same time.
-            unread = tuple(self._arrivals(tunnel, local_tunnel_id))
-        finally:
-            self.close(local_tunnel_id)
-        if spare is not None:
+            with suppress(OSError, KernelError):
+                spare = open_udp_socket(local, peer)
+        # The peer's own last words, if it closed at the same time.
+        unread = tuple(self._arrivals(tunnel, local_tunnel_id, most=_DATAGRAMS_LEFT))
+        self.close(local_tunnel_id)
+        if speaker is None:
+            spare = spare or open_udp_socket(local, peer)  # with the old one's place
             self.adopt(local_tunnel_id, spare, peer, spare=True)
-        elif speaker is not None:
-            self._speakers[local_tunnel_id] = speaker
+            speaker = self._tunnels[local_tunnel_id]
+            self._speakers.update(dict.fromkeys(spoken_for, speaker))
+        else:
+            self._speakers.update(dict.fromkeys((local_tunnel_id, *spoken_for), speaker))
         if unread:
             self._loop.call_soon(self._take, unread, tunnel, local_tunnel_id, local)
 
@@ -228,10 +236,10 @@ class UdpSockets:
         self._done()
 
     def _arrivals(
-        self, tunnel: TunnelSocket, local_tunnel_id: int | None
+        self, tunnel: TunnelSocket, local_tunnel_id: int | None, most: int = _DATAGRAMS_A_TURN
     ) -> Iterator[tuple[bytes, Address]]:
-        """Read what has come to a socket, a turn's worth, with where it came from."""
-        for _ in range(_DATAGRAMS_A_TURN):
+        """Read what has come to a socket, with where it came from; by default a turn's worth."""
+        for _ in range(most):
             if tunnel.udp.fileno() < 0:
                 return  # closed by what its last datagram led to
             try:

@@ -20,11 +20,12 @@ _LOOKUP: Final = "l2tp_v2_session_get"
 def finds_sessions_by_ids(types: Path = _TYPES, symbols: Path = _SYMBOLS) -> bool:
     """Tell whether the loaded driver looks sessions up by both ids.
 
-    The driver's own type information names its functions, in a few pages; the kernel's list of
-    all symbols is for where it has none, or where the driver is no module.
+    The driver's own type information names its functions, in a few pages, though not each of them
+    without fail: the kernel's long list of all symbols has the last word.
     """
     with suppress(OSError):
-        return f"\0{_LOOKUP}\0".encode() in types.read_bytes()
+        if f"\0{_LOOKUP}\0".encode() in types.read_bytes():
+            return True
     try:
         with symbols.open(encoding="ascii", errors="replace") as lines:
             return any(line.split()[2:3] == [_LOOKUP] for line in lines if _LOOKUP in line)

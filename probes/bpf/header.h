@@ -37,14 +37,19 @@ INLINE void note_version_2(struct in_hook *now, u8 *octets)
 
 #define PPP_CCPFRAG 0x80fb /* linux/ppp_defs.h: CCP of one link of a bundle */
 
+/* Who reads a frame: IP, pppd by the unit (as IPCP), or pppd by the channel (as LCP). */
+enum reader { NETWORK, UNIT, CHANNEL };
+
 /* A PPP frame begins with address and control, which may be left out (RFC 1661 §6.6). */
-INLINE int is_ppp_control(u8 *frame)
+INLINE u8 reader_of(u8 *frame)
 {
     u16 protocol = frame[0] << 8 | frame[1];
 
     if (protocol == 0xff03)
         protocol = frame[2] << 8 | frame[3];
-    return protocol >= 0xc000 || protocol == PPP_CCPFRAG; /* as in ppp_input() */
+    if (protocol >= 0xc000 || protocol == PPP_CCPFRAG) /* as in ppp_input() */
+        return CHANNEL;
+    return protocol >= 0x4000 ? UNIT : NETWORK; /* RFC 1661 §2: from there on no network data */
 }
 
 /* The frame's protocol, where it lies among the OCTETS that were read anyway. */
@@ -54,11 +59,11 @@ INLINE void note_frame(struct in_hook *now, u8 *octets, u32 read)
     if (!now->frame_known)
         return;
     if (now->header_end == 6)
-        now->frame_control = is_ppp_control(octets + 6);
+        now->frame_reader = reader_of(octets + 6);
     else if (now->header_end == 8)
-        now->frame_control = is_ppp_control(octets + 8);
+        now->frame_reader = reader_of(octets + 8);
     else if (now->header_end == 10)
-        now->frame_control = is_ppp_control(octets + 10);
+        now->frame_reader = reader_of(octets + 10);
     else
         now->frame_known = 0;
 }
@@ -160,5 +165,5 @@ INLINE void note_ppp_protocol(struct in_hook *now, void *skb)
         return;
     }
     bpf_probe_read_kernel(frame, 4, data);
-    now->ppp_control = is_ppp_control(frame);
+    now->frame_reader = reader_of(frame);
 }

@@ -131,13 +131,18 @@ BPF_PERCPU_ARRAY(departures, struct departure, 1);
 /* What the driver said last about a packet on this CPU, and the packet in its receiving hook. */
 struct in_driver {
     u64 skb;
+    u64 sk;
+    u64 time_ns; /* when it came, and how long it was */
+    u32 length;
     u32 cause;
-    u32 unread; /* its ids lay outside the linear buffer when it arrived */
+    u32 unread; /* its ids lay outside the linear buffer then */
+    u32 pad;
 };
 
 BPF_PERCPU_ARRAY(in_drivers, struct in_driver, 1);
 
 #define IPV4_OCTETS 20
+#define IPV6_OCTETS 40
 
 #define SKB_LEN(skb) READ_KERNEL(u32, skb, OFFSET_SK_BUFF_LEN)
 #define SKB_DATA(skb) READ_KERNEL(void *, skb, OFFSET_SK_BUFF_DATA)
@@ -513,38 +518,63 @@ INLINE void *ppp_in_datagram(void *udp, void *end, struct ids *ids)
     return at;
 }
 
-/* Whether a received datagram is one that was asked for; of its frame nothing is read behind END. */
-INLINE int received_fits(struct choice *choice, struct place *place, struct ids *ids, void *frame,
-                         void *end, u32 *ppp_protocol)
+/*
+ * Whether a received datagram is one that was asked for. What it takes to tell may lie outside the
+ * linear buffer, behind END; a frame that ends too early does not fit.
+ */
+INLINE int received_fits(struct choice *choice, struct place *place, struct ids *ids, void *skb,
+                         void *frame, u32 *ppp_protocol)
 {
-    void *ip = 0;
-    u32 asks_ip = choice->family || choice->ip_protocol;
+    void *end = linear_end(skb), *ip = 0;
+    u32 asks_ip = choice->family || choice->ip_protocol, octets;
 
     if ((choice->netns && choice->netns != place->netns) || !session_fits(choice, ids))
         return 0;
-    if (frame && frame + 4 <= end)
+    if (frame + 4 <= end)
         ip = inside_ppp(frame, ppp_protocol);
     else if (choice->ppp_protocol || asks_ip)
         goto unread;
-    if (ip && asks_ip && ip + IPV4_OCTETS > end)
-        goto unread;
+    if (ip && asks_ip) {
+        octets = ip < end && READ_KERNEL(u8, ip, 0) >> 4 == 6 ? IPV6_OCTETS : IPV4_OCTETS;
+        if (ip + octets > end)
+            goto unread;
+    }
     return inner_fits(choice, ip, *ppp_protocol);
 unread:
-    count_journey_loss(JOURNEY_INNER_UNREAD);
+    if (READ_KERNEL(u32, skb, OFFSET_SK_BUFF_DATA_LEN))
+        count_journey_loss(JOURNEY_INNER_UNREAD);
     return 0;
 }
 
 /* Where does a packet begin its journey that comes from elsewhere, and was not seen to leave? */
-INLINE int begin_received(void *skb, struct ids *ids, struct place *place, void *frame, u32 hop,
+INLINE int begin_received(void *skb, struct ids *ids, struct place *place, void *frame,
                           struct followed *journey)
 {
     struct choice *choice = the_choice();
     u32 ppp_protocol = 0;
 
-    if (!choice || !(choice->directions & 2) || (s64)choice->budget <= 0)
+    if (!frame || !choice || !(choice->directions & 2) || (s64)choice->budget <= 0)
         return 0;
-    return received_fits(choice, place, ids, frame, linear_end(skb), &ppp_protocol) &&
-           admit(choice) && begin((u64)skb, journey, hop, ppp_protocol);
+    return received_fits(choice, place, ids, skb, frame, &ppp_protocol) && admit(choice) &&
+           begin((u64)skb, journey, ENCAP_RECV, ppp_protocol);
+}
+
+INLINE void put_arrival(void *skb, struct followed *journey, struct in_driver *driver,
+                        struct place *place, struct ids *ids)
+{
+    struct journey_event *event = new_event((u64)skb, journey, ENCAP_RECV);
+    void *head;
+
+    if (!event)
+        return;
+    event->time_ns = driver->time_ns;
+    event->length = driver->length;
+    event->ids = *ids;
+    event->place = *place;
+    head = READ_KERNEL(void *, skb, OFFSET_SK_BUFF_HEAD);
+    event->octets = copy_packet(
+        event->packet, skb, head + READ_KERNEL(u16, skb, OFFSET_SK_BUFF_NETWORK_HEADER));
+    put_event(event);
 }
 
 INLINE int on_encap_recv(void *sk, void *skb)
@@ -552,14 +582,16 @@ INLINE int on_encap_recv(void *sk, void *skb)
     u64 address = (u64)skb;
     struct followed *known = journeys.lookup(&address), journey = {};
     struct in_driver *driver = driver_here();
-    struct journey_event *event;
     struct place place = {};
     struct ids ids = {};
-    void *ppp, *head;
+    void *ppp;
 
     if (!driver)
         return 0;
     driver->skb = address;
+    driver->sk = (u64)sk;
+    driver->time_ns = bpf_ktime_get_ns();
+    driver->length = SKB_LEN(skb);
     driver->cause = NO_CAUSE;
     driver->unread = 0;
     place_of_net(&place, READ_KERNEL(void *, sk, OFFSET_SOCK_COMMON_SKC_NET));
@@ -568,70 +600,71 @@ INLINE int on_encap_recv(void *sk, void *skb)
         known->at = ENCAP_RECV;
         journey = *known;
     } else if (!ppp) {
-        /* Control, or the driver will pull its header together: until then it is anybody's. */
-        driver->unread = 1;
+        driver->unread = 1; /* control, or whose it is can be read when the driver has pulled it */
         return 0;
-    } else if (!begin_received(skb, &ids, &place, ppp, ENCAP_RECV, &journey)) {
+    } else if (!begin_received(skb, &ids, &place, ppp, &journey)) {
         return 0;
     }
-    event = new_event(address, &journey, ENCAP_RECV);
-    if (!event)
-        return 0;
-    event->length = SKB_LEN(skb);
-    event->ids = ids;
-    event->place = place;
-    head = READ_KERNEL(void *, skb, OFFSET_SK_BUFF_HEAD);
-    event->octets = copy_packet(
-        event->packet, skb, head + READ_KERNEL(u16, skb, OFFSET_SK_BUFF_NETWORK_HEADER));
-    put_event(event);
+    put_arrival(skb, &journey, driver, &place, &ids);
     return 0;
+}
+
+/*
+ * A datagram whose header was not linear when it came: the driver has pulled HEADER_OCTETS by now.
+ * Its journey begins with its arrival all the same.
+ */
+INLINE int begin_unread(void *skb, struct in_driver *driver, struct followed *journey)
+{
+    void *udp = READ_KERNEL(void *, skb, OFFSET_SK_BUFF_HEAD);
+    struct place place = {};
+    struct ids ids = {};
+
+    driver->unread = 0;
+    udp += READ_KERNEL(u16, skb, OFFSET_SK_BUFF_TRANSPORT_HEADER);
+    place_of_net(&place, READ_KERNEL(void *, (void *)driver->sk, OFFSET_SOCK_COMMON_SKC_NET));
+    if (!begin_received(skb, &ids, &place, ppp_in_datagram(udp, linear_end(skb), &ids), journey))
+        return 0;
+    put_arrival(skb, journey, driver, &place, &ids);
+    return 1;
 }
 
 /* The hook has returned: 1 gives the datagram to the socket; 0 says no more than other hops do. */
 INLINE int on_encap_returned(int passed_up)
 {
     struct in_driver *driver = driver_here();
+    struct followed journey = {};
     void *skb;
 
     if (!driver)
         return 0;
     skb = (void *)driver->skb;
+    if (passed_up && skb && driver->unread)
+        begin_unread(skb, driver, &journey);
     driver->skb = 0;
     driver->cause = NO_CAUSE;
     return passed_up && skb ? passed(skb, PASSED_UP, 0) : 0;
 }
 
-/* A session's packet; one whose ids were not readable before begins its journey here. */
 INLINE int on_recv_common(void *session, void *skb)
 {
     u64 address = (u64)skb;
     struct followed *known = journeys.lookup(&address), journey = {};
     struct in_driver *driver = driver_here();
     struct journey_event *event;
-    struct place place = {};
-    struct ids ids = {}, in_header = {};
-    void *head;
 
-    if (!known && (!driver || driver->skb != address || !driver->unread))
-        return 0;
-    ids_of_session(&ids, &place, session);
-    if (known) {
-        known->at = RECV_COMMON;
+    if (known)
         journey = *known;
-    } else {
-        head = READ_KERNEL(void *, skb, OFFSET_SK_BUFF_HEAD);
-        head += READ_KERNEL(u16, skb, OFFSET_SK_BUFF_TRANSPORT_HEADER);
-        if (!begin_received(skb, &ids, &place,
-                            ppp_in_datagram(head, linear_end(skb), &in_header), RECV_COMMON,
-                            &journey))
-            return 0;
-    }
+    else if (!driver || driver->skb != address || !driver->unread ||
+             !begin_unread(skb, driver, &journey))
+        return 0;
+    known = journeys.lookup(&address);
+    if (known)
+        known->at = RECV_COMMON;
     event = new_event(address, &journey, RECV_COMMON);
     if (!event)
         return 0;
     event->length = SKB_LEN(skb);
-    event->ids = ids;
-    event->place = place;
+    ids_of_session(&event->ids, &event->place, session);
     put_event(event);
     return 0;
 }

@@ -114,12 +114,14 @@ INLINE u32 place_of_wait(struct in_hook *now)
                : VERDICT_WAITING_SOCKET;
 }
 
-/* The figure that a packet counts in which waited; none where its ids have another owner by now. */
+/* The figure that a packet counts in which waited; none where that is another owner's by now. */
 INLINE struct figure *figure_of_waited(struct waiting *waited)
 {
     struct session_note *note = sessions.lookup(&waited->key);
 
-    return note && note->registered_ns > waited->entered_ns ? 0 : figures.lookup(&waited->key);
+    if (note && note->uses > 1 && note->registered_ns > waited->entered_ns)
+        return 0;
+    return figures.lookup(&waited->key);
 }
 
 /* A packet that waited has come to its end. */
@@ -171,9 +173,11 @@ INLINE void expect_pppd(struct in_hook *now)
     if (!figure)
         return;
     place = begin_wait(now);
-    now->waits = place >= VERDICT_WAITING_REORDER && place <= VERDICT_WAITING_SOCKET;
-    if (now->waits)
-        add_verdict(figure, place, 1);
+    now->waits = NO_ROOM;
+    if (place < VERDICT_WAITING_REORDER || place > VERDICT_WAITING_SOCKET)
+        return;
+    now->waits = NOTED;
+    add_verdict(figure, place, 1);
 }
 
 /* The driver hands a frame to PPP: the one that has just come, or one that had waited for it. */
@@ -191,11 +195,10 @@ INLINE int ppp_reached(void *session, void *skb)
         if (!now->header_read)
             note_pulled_header(now, skb);
         now->reached_ppp = 1;
-        if (now->frame_known)
-            now->ppp_control = now->frame_control;
-        else
+        if (!now->frame_known)
             note_ppp_protocol(now, skb);
-        if (now->ppp_control)
+        now->ppp_control = now->frame_reader == CHANNEL;
+        if (now->frame_reader != NETWORK)
             expect_pppd(now);
         return 0;
     }
@@ -213,8 +216,10 @@ INLINE u32 verdict_of(struct in_hook *now, int passed_up)
 
     if (passed_up)
         return cause_of_pass(now);
-    if (!now->waits)
+    if (now->waits == NOT_TRIED)
         return known != VERDICTS ? known : begin_wait(now);
+    if (now->waits == NO_ROOM)
+        return known != VERDICTS ? known : VERDICT_LOST_FROM_SIGHT;
     waited = known != VERDICTS ? waiting.lookup(&now->skb) : 0;
     if (waited && waited->entered_ns == now->entered_ns)
         settle(now->skb, waited, known);
@@ -310,7 +315,8 @@ INLINE void frame_bridged(void *skb)
         return;
     if (now->skb == address) {
         now->verdict = VERDICT_BRIDGED;
-        return;
+        if (now->waits != NOTED)
+            return;
     }
     waited = waiting.lookup(&address);
     if (waited)

@@ -131,6 +131,8 @@ INLINE int is_known(struct known *known, u64 object, u64 generation)
     return generation && known->generation == generation && known->object == object;
 }
 
+enum wait { NOT_TRIED, NOTED, NO_ROOM };
+
 /* The datagram that the hook is working on, on this CPU. */
 struct in_hook {
     struct known known; /* of the socket: outlives the datagram */
@@ -150,10 +152,10 @@ struct in_hook {
     u8 kind;
     u8 ppp_control;
     u8 frame_known;   /* the frame's protocol was read with the header: */
-    u8 frame_control; /* it is one for pppd */
+    u8 frame_reader;  /* enum reader: whose it is */
     u8 reached_ppp;
     u8 expired; /* the next packet freed has waited too long */
-    u8 waits;   /* its wait is noted already */
+    u8 waits;   /* enum wait: whether its wait is noted already */
     u8 verdict; /* as far as it is known: VERDICTS = not yet */
     u8 cause;   /* what a tracepoint has said of this packet; VERDICTS = nothing */
 };

@@ -90,7 +90,7 @@ def forget() -> None:
     """Look every function up again the next time."""
     while _object_fds:
         os.close(_object_fds.popitem()[1])
-    _target.cache_clear()
+    _targets.clear()
 
 
 @functools.cache
@@ -127,25 +127,32 @@ def _kernel_types() -> int | None:
     return found
 
 
-@functools.cache
 def _target(function: str, module: str | None) -> _Target | None:
+    known = _targets.get((function, module))
+    if known is None:
+        known = _find_target(function, module)
+        if known is not None:
+            _targets[function, module] = known
+    return known
+
+
+def _find_target(function: str, module: str | None) -> _Target | None:
     library, kernel = _library(), _kernel_types()
     if library is None or not kernel:
         return None
-    if module is None:
-        type_id = library.btf__find_by_name_kind(kernel, function.encode(), _BTF_KIND_FUNC)
-        return _Target(type_id, 0) if type_id > 0 else None
-    types = library.btf__load_module_btf(module.encode(), kernel)
-    object_fd = _object_fd(module)
-    if not types or object_fd is None:
+    object_fd = 0 if module is None else _object_fd(module)
+    if object_fd is None:
         return None
-    try:
-        type_id = library.btf__find_by_name_kind(types, function.encode(), _BTF_KIND_FUNC)
-    finally:
+    types = kernel if module is None else library.btf__load_module_btf(module.encode(), kernel)
+    if not types:
+        return None
+    type_id = library.btf__find_by_name_kind(types, function.encode(), _BTF_KIND_FUNC)
+    if module is not None:
         library.btf__free(types)
     return _Target(type_id, object_fd) if type_id > 0 else None
 
 
+_targets: dict[tuple[str, str | None], _Target] = {}
 _object_fds: dict[str, int] = {}
 
 

@@ -132,10 +132,17 @@ def test_a_header_outside_the_linear_buffer_is_no_guess(pair: Any) -> None:
         pair.settle()
         (journey,) = follower.told()
         assert set(follower.lost().values()) == {0}
-    # The driver has pulled the header together when it knows the session.
     first = journey["hops"][0]
-    assert (first["hop"], first["session_id"]) == ("l2tp_recv_common", 19)
+    assert (first["hop"], first["session_id"]) == ("l2tp_udp_encap_recv", 19)
     assert journey["end"]["verdict"] == "delivered"
+    # Told in order, though the driver had to pull the header together before it could be read.
+    assert names(journey)[:3] == ["l2tp_udp_encap_recv", "l2tp_recv_common", "pppol2tp_recv"]
+    with Follower(Choice(**arriving)) as follower:
+        support.send_out_of_line(pair, 4711)
+        pair.settle()
+        (journey,) = follower.told()
+        assert (journey["hops"][0]["session_id"], names(journey)[1]) == (4711, "passed_up")
+        assert journey["end"]["verdict"] == "unknown_session"
     with Follower(Choice(ip_protocol=17, **arriving)) as follower:
         support.send_out_of_line(pair, 19)
         pair.left.send_data(19, support.PPP_IP + support.ip_packet())

@@ -10,7 +10,7 @@ import pytest
 
 from probes.errors import CannotRunHereError
 from probes.figures.tracer import Tracer
-from probes.hooks import modules
+from probes.hooks import libbpf, loader, modules
 from probes.hooks.spec import FIGURES, Program, Style
 from tests.kernel import probe_support as support
 
@@ -137,6 +137,24 @@ def test_a_header_that_is_cut_short_counts_without_ids(
         (0, 0, 1, octets)
     ]
     assert snapshot["losses"] == before["losses"]
+
+
+@pytest.mark.long
+def test_programs_for_functions_need_no_second_look_at_all_types(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    found = []
+
+    def noted(*words: Any) -> int | None:
+        found.append(libbpf.load_traced(*words))
+        return found[-1]
+
+    monkeypatch.setattr(loader, "load_traced", noted)
+    try:
+        Tracer(styles=[Style.FENTRY]).close()
+    except CannotRunHereError as error:
+        pytest.skip(error.message)
+    assert len(found) == 6 and None not in found
 
 
 @pytest.mark.long

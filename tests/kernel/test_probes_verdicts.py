@@ -18,6 +18,7 @@ from tests.kernel.driver_states import held_socket, make_session_without_socket
 pytestmark = pytest.mark.kernel
 
 IP_FRAME = support.PPP_IP + support.ip_packet()
+IPCP_REQUEST = b"\x80\x21\x01\x01\x00\x0a\x03\x06\0\0\0\0"
 ECHO = support.PPP_LCP + b"\x09\x01\x00\x08\0\0\0\0"
 
 
@@ -128,6 +129,14 @@ def pppd_reads(pair: Any) -> None:
     assert os.read(session.files[0], 1500)
 
 
+def pppd_reads_from_the_unit(pair: Any) -> None:
+    session = with_unit(pair)
+    for _ in range(2):
+        pair.left.send_data(9, IPCP_REQUEST)
+    pair.settle()
+    assert os.read(session.files[1], 1500)
+
+
 def reorder_waits(pair: Any) -> None:
     with_unit(pair).option(support.SO_REORDERTO, 30_000)
     for ns in (0, 2, 3):
@@ -195,6 +204,7 @@ ROWS: list[tuple[Callable[[Any], None], dict[Verdict, int]]] = [
     (socket_closed, {Verdict.CLOSED_UNREAD: 1}),
     (ppp_waits, {Verdict.WAITING_PPP: 1}),
     (ppp_queue_overflows, {Verdict.WAITING_PPP: 32, Verdict.QUEUE_FULL: 3}),
+    (pppd_reads_from_the_unit, {Verdict.READ: 1, Verdict.WAITING_PPP: 1}),
     (pppd_reads, {Verdict.WAITING_PPP: 1, Verdict.READ: 1}),
     (closed_unread, {Verdict.CLOSED_UNREAD: 1}),
     (reorder_waits, {Verdict.DELIVERED: 1, Verdict.WAITING_REORDER: 2}),

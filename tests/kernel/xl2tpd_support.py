@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+from contextlib import suppress
 from pathlib import Path
 
 from lab.network.plan import Folder
@@ -88,7 +89,8 @@ class MixedNetwork(Network):
         The children too, because xl2tpd's pppds outlive it, and its sessions in the driver them.
         """
         inside = ("ip", "netns", "pids", self.names[role])
-        self.run("kill", "-KILL", *self.run(*inside).split())
+        with suppress(subprocess.CalledProcessError):  # one of them may have gone with another
+            self.run("kill", "-KILL", *self.run(*inside).split())
         self.daemons[role].wait()
         # What we started may only stand for the daemon.
         until(lambda: not self.run(*inside).split(), "all of it has ended")

@@ -28,7 +28,10 @@ def test_the_symbol_tells(tmp_path, symbols, shared):
     ("types", "shared"),
     [(b"..\0l2tp_v2_session_get\0..", True), (b"..\0l2tp_v2_session_get_next\0..", False)],
 )
-def test_type_information_is_enough(tmp_path, types, shared):
-    path = tmp_path / "l2tp_core"
+def test_type_information_may_be_enough(tmp_path, types, shared):
+    path, symbols = tmp_path / "l2tp_core", tmp_path / "kallsyms"
     path.write_bytes(types)
-    assert finds_sessions_by_ids(path, tmp_path / "none") is shared
+    assert finds_sessions_by_ids(path, symbols) is shared
+    finds_sessions_by_ids.cache_clear()
+    symbols.write_text("0000 T l2tp_v2_session_get\t[l2tp_core]\n")
+    assert finds_sessions_by_ids(path, symbols)

@@ -1,10 +1,12 @@
 """The daemon's UDP sockets over loopback: who is heard on which, and who speaks for whom."""
 
 import asyncio
+import errno
 import socket
 
 import pytest
 
+from l2tp.daemon import sockets
 from l2tp.daemon.sockets import UdpSockets
 from l2tp.kernel.udp import open_udp_socket
 from l2tp.protocol.parameters import Address, Datagram
@@ -166,5 +168,54 @@ def test_what_the_peer_said_last_outlives_the_drivers_socket(speaks):
         arrived = {data: (number, where) for data, _, number, where in world.arrived}
         after = None if speaks == "the listener" else 1
         assert arrived == {b"CDN": (1, local), b"StopCCN": (1, local), b"ZLB": (after, local)}
+
+    run(scenario)
+
+
+def test_more_than_a_turns_worth_outlives_it_too():
+    async def scenario(world):
+        world.sockets.open(1, (HOST, 0), address_of(world.peer))
+        local = world.sockets.find(1).local
+        for number in range(100):
+            world.peer.sendto(str(number).encode(), local)
+        world.sockets.renew(1)
+        await world.hear(100)
+        assert [data for data, *_ in world.arrived] == [str(n).encode() for n in range(100)]
+
+    run(scenario)
+
+
+def test_who_spoke_for_another_tunnel_hands_that_on():
+    async def scenario(world):
+        udp = open_udp_socket((HOST, 0))
+        local, peer = address_of(udp), address_of(world.peer)
+        world.sockets.adopt(1, udp, None)
+        world.sockets.connect(1, peer)
+        world.sockets.open(2, local, peer)
+        world.sockets.renew(1)  # 2's socket has the same ends
+        world.sockets.renew(2)  # and goes as well
+        for number in (1, 2):
+            world.sockets.send(Datagram(number, peer, b"bye"))
+            assert world.peer.recvfrom(99) == (b"bye", local)
+
+    run(scenario)
+
+
+def test_a_tunnel_that_closes_needs_no_descriptor_more(monkeypatch):
+    async def scenario(world):
+        world.sockets.open(1, (HOST, 0), address_of(world.peer))
+        local, opened = world.sockets.find(1).local, []
+
+        def full(*ends):
+            opened.append(ends)
+            if len(opened) == 1:
+                raise OSError(errno.EMFILE, "Too many open files")
+            return open_udp_socket(*ends)
+
+        monkeypatch.setattr(sockets, "open_udp_socket", full)
+        world.peer.sendto(b"StopCCN", local)
+        world.sockets.renew(1)
+        await world.hear(1)
+        assert world.sockets.find(1).local == local and len(opened) == 2
 
     run(scenario)
