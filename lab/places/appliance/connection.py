@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from lab.errors import LabError, MachineLost
 from lab.places.appliance.image import HOST_ALIAS, KEY, KNOWN_HOSTS
@@ -111,9 +112,9 @@ class Connection:
         given = stdin if stdin is not None or tty else subprocess.DEVNULL
         argv = self._ssh("-tt" if tty else "-T", remote=remote)
         # Without a terminal an interrupt is passed on below, so ssh itself must not hear it.
-        with nullcontext() if tty else _ends_are_interrupts():
+        with _Interrupts() if not tty else nullcontext() as interrupts:
             ssh = subprocess.Popen(argv, stdin=given, process_group=None if tty else 0)
-            code = self._wait(ssh, None if tty else token)
+            code = self._wait(ssh, token, interrupts)
         if code == _SSH_FAILED and not self._ended_so(token):
             raise MachineLost("the appliance was lost while the command ran")
         return code
@@ -148,14 +149,17 @@ class Connection:
             errors = ssh.stderr.read()
         self._judge(argv, ssh.wait(), errors)
 
-    def _wait(self, ssh: subprocess.Popen[bytes], token: str | None) -> int:
+    def _wait(
+        self, ssh: subprocess.Popen[bytes], token: str, interrupts: _Interrupts | None
+    ) -> int:
         """Wait for a command; pass interrupts on, each time with a stronger signal."""
         signals = iter((signal.SIGINT, signal.SIGTERM, signal.SIGKILL))
         while True:
             try:
-                return ssh.wait()
+                with interrupts.let_in() if interrupts else nullcontext():
+                    return ssh.wait()
             except KeyboardInterrupt:
-                if token is None:
+                if interrupts is None:
                     continue
                 number = next(signals, None)
                 if number is None:
@@ -198,23 +202,44 @@ class Connection:
             raise LabError(f"{argv[0]} failed in the appliance with code {code}: {text}")
 
 
-@contextmanager
-def _ends_are_interrupts() -> Iterator[None]:
-    """Take an end from outside (kill, timeout, a closed terminal) for one like Ctrl-C.
+class _Interrupts:
+    """Ends from outside: Ctrl-C, and for the same kill, timeout and a closed terminal.
 
-    It is passed on then; else ssh, and the command in the guest, would go on without us.
+    They are to be passed on; else ssh, and the command in the guest, would go on without us. So
+    they are heard where that can be done, and wait meanwhile.
     """
-    before = {
-        number: signal.signal(number, signal.default_int_handler)
-        for number in (signal.SIGTERM, signal.SIGHUP)
-        # nohup has it ignored, and it is to stay so.
-        if signal.getsignal(number) is not signal.SIG_IGN
-    }
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
+
+    def __init__(self) -> None:
+        self._heard = False
+        self._may_come_in = False
+        self._before: dict[signal.Signals, Any] = {}
+
+    def __enter__(self) -> _Interrupts:
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            # nohup has it ignored, and it is to stay so.
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                self._before[number] = signal.signal(number, self._hear)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
             signal.signal(number, handler)
+
+    @contextmanager
+    def let_in(self) -> Iterator[None]:
+        """Raise KeyboardInterrupt within for one that comes, or has come before."""
+        self._may_come_in = True
+        try:
+            if self._heard:
+                raise KeyboardInterrupt
+            yield
+        finally:
+            self._may_come_in = self._heard = False
+
+    def _hear(self, *_: object) -> None:
+        self._heard = True
+        if self._may_come_in:
+            raise KeyboardInterrupt
 
 
 def _rule(local_port: int, guest_port: int) -> str:
