@@ -106,8 +106,10 @@ class Connection:
         Output streams to this process's own. Raises MachineLost when the connection broke.
         """
         token = secrets.token_hex(8)
-        # A terminal makes the command the leader of its own session; without one this does.
-        leader = [] if tty else ["busybox", "setsid"]
+        # A terminal makes the command the leader of its own session; without one setsid does. The
+        # login shell must not stay between: Ctrl-C on the terminal would end it, and the
+        # command's exit code with it.
+        leader = ["exec"] if tty else ["busybox", "setsid"]
         remote = shlex.join([*leader, _RUN, token, *argv])
         given = stdin if stdin is not None or tty else subprocess.DEVNULL
         argv = self._ssh("-tt" if tty else "-T", remote=remote)

@@ -103,6 +103,8 @@ def test_a_terminal_is_asked_for_only_when_wanted(ssh: Ssh, connection: Connecti
     assert ("-T" in terminal, "-tt" in terminal) == (False, True)
     assert "setsid" in plain[-1]
     assert "setsid" not in terminal[-1]
+    # A login shell that stays would die of the terminal's Ctrl-C, and the exit code with it.
+    assert terminal[-1].startswith("exec /")
 
 
 #: Stands in for ssh with a command that goes on until a signal is passed on to it.
