@@ -14,6 +14,7 @@ from lab.errors import CannotRun, LabError, MachineLost, UsageError
 from lab.results import Outcome, Result
 from lab.running.live import Live
 from lab.scenarios.finding import Finding
+from lab.spelling import command
 from lab.topology import Topology
 from probes.errors import ProbeError
 
@@ -69,8 +70,10 @@ def select(names: Sequence[str]) -> list[str]:
 def run_checks(live: Live, names: Sequence[str], console: Console) -> list[Result]:
     """Run checks one after the other, each a step on the console.
 
-    Those that are not about this lab are left out, unless no other was asked for.
+    Those that are not about this lab are left out, unless no other was asked for. Raises UsageError
+    when sessions are up that the topology does not ask for.
     """
+    _refuse_more_sessions(live)
     results = []
     fitting = [n for n in names if n not in ONLY_FOR or ONLY_FOR[n](live.topology)]
     for name in fitting or names:
@@ -79,6 +82,25 @@ def run_checks(live: Live, names: Sequence[str], console: Console) -> list[Resul
         results.append(result)
         console.note(f"check {name}", result.duration_s, result.reason)
     return results
+
+
+def _refuse_more_sessions(live: Live) -> None:
+    """Two sessions with the same routes: which of them a ping takes is not what a check is about."""
+    try:
+        more = live.dialled_by_hand()
+    except (LabError, L2tpError):
+        return  # a check says what became of the daemon
+    if not more:
+        return
+    named = [
+        f"{ends.tunnel.lac} {ends.lac_tunnel['local_tunnel_id']}/{ends.lac['local_session_id']}"
+        for ends in more
+    ]
+    raise UsageError(
+        f"the checks are about the sessions that the topology dials, and {len(more)} more "
+        f"{'is' if len(more) == 1 else 'are'} up: {', '.join(named)}. Hang up first: "
+        + "; ".join(command(f"hangup {name}", live.lab) for name in named)
+    )
 
 
 def run_scenario(name: str, scenario: Scenario, live: Live) -> Result:

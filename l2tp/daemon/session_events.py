@@ -194,8 +194,8 @@ class SessionEvents:
             "local_session_id": session.local_session_id,
         }
         role = self._daemon.role
-        commands = role.network_commands(session, family)
         try:
+            commands = role.network_commands(session, family)
             if family == "ipv6" and session.ppp.interface and role.takes_advertisements():
                 network.accept_advertisements(session.ppp.interface)
             await network.apply(commands)

@@ -6,11 +6,15 @@ Routes and addresses go with their interface, so nothing is ever removed here.
 """
 
 import asyncio
+import socket
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
 from l2tp.protocol.errors import L2tpError
+
+#: More than any interface's index that a namespace comes to.
+_OLDEST: Final = 100_000
 
 _IPV6_SETTINGS: Final = Path("/proc/sys/net/ipv6/conf")
 
@@ -21,8 +25,17 @@ def address_command(address: str, interface: str) -> str:
 
 
 def route_command(prefix: str, interface: str) -> str:
-    """Return the command that routes ``prefix`` ("203.0.113.0/24") into an interface."""
-    return f"route replace {prefix} dev {interface}"
+    """Return the command that routes ``prefix`` ("203.0.113.0/24") into an interface.
+
+    The newest interface with a prefix has it, and with its end an older one has it again: each
+    route has a metric of its own, the lower the later the interface came. Raises NetworkError when
+    the interface is gone.
+    """
+    try:
+        metric = max(1, _OLDEST - socket.if_nametoindex(interface))
+    except OSError as error:
+        raise NetworkError(f"cannot route {prefix} into {interface}: {error.strerror}") from error
+    return f"route replace {prefix} dev {interface} metric {metric}"
 
 
 def accept_advertisements(interface: str) -> None:

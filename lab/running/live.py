@@ -123,6 +123,17 @@ class Live:
             for ends in _pairs(tunnel, status[tunnel.lac], status[tunnel.lns])
         ]
 
+    def dialled_by_hand(self) -> list[SessionEnds]:
+        """Return the sessions beyond those that the topology's calls ask for."""
+        calls = [(tunnel, call) for tunnel in self.topology.l2tp.tunnels for call in tunnel.calls]
+        more = []
+        for ends in self.sessions():  # in the order in which they were dialled
+            if (ends.tunnel, ends.call) in calls:
+                calls.remove((ends.tunnel, ends.call))
+            else:
+                more.append(ends)
+        return more
+
     def targets(self, ends: SessionEnds) -> list[str]:
         """Name what a session can be tried with: hosts that its call's routes lead to.
 

@@ -89,6 +89,16 @@ def what_ends_leaves_its_socket() -> bool:
     return "pppol2tp_session_close\t[l2tp_ppp]" in Path("/proc/kallsyms").read_text()
 
 
+@cache
+def hands_on_icmp_errors() -> bool:
+    """Tell whether a tunnel's UDP socket hears of ICMP errors once the driver has it.
+
+    Not with 6.1, where udp.c: __udp4_lib_err drops what an encapsulation without encap_err_rcv gets.
+    """
+    modules.load_driver()
+    return "l2tp_udp_encap_err_recv\t[l2tp_core]" in Path("/proc/kallsyms").read_text()
+
+
 def lcp_echo(number: int) -> bytes:
     """A frame that the kernel leaves to whoever reads the channel."""
     return b"\xc0\x21\x09" + bytes([number]) + b"\x00\x08abcd"

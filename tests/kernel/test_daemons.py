@@ -83,6 +83,18 @@ def test_hanging_up_takes_the_session_out_of_both_kernels(tmp_path):
         network.ping("lac", "203.0.113.1")
 
 
+def test_a_second_call_gives_the_routes_back_when_it_ends(tmp_path):
+    with running(tmp_path) as network:
+        with network.client("lac") as client:
+            ids = client.call(user="alice")
+        network.wait_ready("lns", "lac", count=2)
+        with network.client("lac") as client:
+            client.hangup(ids["local_tunnel_id"], ids["local_session_id"])
+        until(lambda: len(network.left("lns")["sessions"]) == 1, "one session is left")
+        network.ping("lac", "203.0.113.1")
+        network.ping("lac", "2001:db8:3::1")
+
+
 @pytest.mark.parametrize("first", ["lac", "lns"])
 def test_stopping_leaves_nothing(tmp_path, first):
     with running(tmp_path) as network:

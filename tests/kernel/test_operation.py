@@ -20,6 +20,7 @@ from l2tp.protocol.codec import encode_message
 from l2tp.protocol.header import encode_control
 from l2tp.protocol.messages import HELLO, OUR_VERSION, SCCRQ
 from tests.kernel.daemon_support import NOTHING, Network, ready_sessions, until
+from tests.kernel.pppox_support import hands_on_icmp_errors
 
 pytestmark = pytest.mark.kernel
 
@@ -313,8 +314,10 @@ def test_a_lost_call_comes_back_when_its_lns_does(tmp_path):
         network.start("lns")
         network.wait_ready("lns", "lac")
         network.ping("lac", "203.0.113.1")
-        closed = [one for one in network.log("lac") if one["event"] == "TunnelClosed"]
-        assert "the network reported Connection refused" in closed[-1]["cause"]
+        lost = next(one for one in network.log("lac") if one["event"] == "TunnelClosed")
+        assert "no answer from 192.0.2.2:1701 to HELLO" in lost["cause"]
+        told = "the network reported Connection refused" in lost["cause"]
+        assert told == hands_on_icmp_errors()
 
 
 def send(network, role, source, destination, datagrams):
