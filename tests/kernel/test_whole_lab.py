@@ -234,6 +234,12 @@ def test_a_call_and_a_hangup(live: dict[str, Any]) -> None:
     run("hangup", "lac", str(tunnel["local_tunnel_id"]))
     run("check", "ppp_up", code=1)
     assert re.search(r"\bppp\d+ ", run("call"))
+    more = re.search(r"session (\d+/\d+) is up", run("call"))
+    assert more
+    # Two sessions with the same routes: a check cannot say which of them it is about.
+    run("check", "ppp_up", code=2)
+    run("hangup", "lac", more[1])
+    run("check", "ppp_up")
 
 
 def test_metrics_are_prometheus_text_of_every_session(live: dict[str, Any]) -> None:
