@@ -90,6 +90,9 @@ def _what(events: Sequence[Event], inner: packet.Inner, names: Names, sees_drops
     return _silent(last, inner if sees_drops else None)
 
 
+#: What the hook sees of a datagram begins with its UDP header.
+_UDP_OCTETS = 8
+
 _OUTCOMES = {
     Outcome.ACCEPTED: "delivered",
     Outcome.PASSED_UP: "passed_up",
@@ -131,11 +134,14 @@ def _in_the_driver(events: Sequence[Event], function: str) -> Verdict:
     """Tell apart what the driver frees without a word of a tracepoint."""
     if "purge" in function or "delete" in function or "close" in function:
         return Verdict.REORDER_PURGED
-    message = next(
-        (packet.l2tp_of_ip(e.packet) for e in events if e.hop is Hop.L2TP_UDP_ENCAP_RECV), b""
-    )
-    if message and not packet.has_sequence(message):
-        return Verdict.SEQUENCE_REQUIRED
+    for event in events:
+        message = packet.l2tp_of_ip(event.packet)
+        if event.hop is not Hop.L2TP_UDP_ENCAP_RECV or not message:
+            continue
+        if packet.header_octets(message) > event.length - _UDP_OCTETS:
+            return Verdict.BAD_OFFSET
+        if not packet.has_sequence(message):
+            return Verdict.SEQUENCE_REQUIRED
     return Verdict.UNKNOWN_CAUSE
 
 

@@ -76,9 +76,14 @@ def of_l2tp(message: bytes) -> Inner:
     """Read what a data message carries (RFC 2661 §3.1)."""
     if len(message) < 6 or message[0] & 0x80:
         return Inner()
+    return of_ppp(message[header_octets(message) :])
+
+
+def header_octets(message: bytes) -> int:
+    """Say how long a data message's header is by its flags, the offset's padding included."""
     flags = message[0]
-    at = 8 if flags & 0x40 else 6
-    at += 4 if flags & 0x08 else 0
+    octets = 8 if flags & 0x40 else 6
+    octets += 4 if flags & 0x08 else 0
     if flags & 0x02:
-        at += 2 + int.from_bytes(message[at : at + 2], "big")
-    return of_ppp(message[at:])
+        octets += 2 + int.from_bytes(message[octets : octets + 2], "big")
+    return octets

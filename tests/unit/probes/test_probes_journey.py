@@ -91,6 +91,7 @@ def test_a_copy_knows_its_original_and_a_captures_copy_is_none() -> None:
         (Hop.L2TP_RECV_COMMON, 3, Cause.OUTSIDE_WINDOW, b"", "outside_window"),
         (Hop.L2TP_RECV_COMMON, 3, Cause.NONE, b"\x00\x02\0\1\0\1" + LCP, "sequence_required"),
         (Hop.L2TP_RECV_COMMON, 3, Cause.NONE, b"\x08\x02\0\1\0\1" + LCP, "unknown_cause"),
+        (Hop.L2TP_RECV_COMMON, 3, Cause.NONE, b"\x02\x02\0\1\0\1\1\xf4" + LCP, "bad_offset"),
         (Hop.PPP_INPUT, 1, Cause.NONE, b"\x00\x02\0\1\0\1" + LCP, "queue_full"),
         (Hop.PPP_INPUT, 1, Cause.NONE, b"\x00\x02\0\1\0\1\xff\x03\0\x21" + PING, "channel_gone"),
         (Hop.PPP_INPUT, 2, Cause.NONE, b"\x00\x02\0\1\0\1" + LCP, "read"),
