@@ -1,6 +1,7 @@
 """Journeys against what was sent, what the kernel dropped, and what IP and PPP count."""
 
 import os
+import struct
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -161,11 +162,14 @@ def test_a_drop_gives_its_cause(pair: Any) -> None:
         for ns in (0, 2):
             pair.left.send_data(19, frame, ns)
         pair.left.send_data(4711, frame)
+        # Numbered, with an offset beyond its end.
+        header = struct.pack("!6H", 0x0A02, pair.right.tunnel_id, 19, 1, 0, 500)
+        pair.left.udp.send(header + frame)
         pair.settle()
         journeys = follower.told()
     verdicts = [journey["end"]["verdict"] for journey in journeys]
     assert sorted(verdicts) == [
-        "delivered", "out_of_sequence", "sequence_required", "unknown_session",
+        "bad_offset", "delivered", "out_of_sequence", "sequence_required", "unknown_session",
     ]  # fmt: skip
     dropped = next(j for j in journeys if j["end"]["verdict"] == "out_of_sequence")
     # The latter where the compiler made a jump of the former's last call.
