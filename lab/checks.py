@@ -85,7 +85,7 @@ def run_checks(live: Live, names: Sequence[str], console: Console) -> list[Resul
 
 
 def _refuse_more_sessions(live: Live) -> None:
-    """Two sessions with the same routes: which of them a ping takes is not what a check is about."""
+    """Of two sessions with the same routes no check can say which one its pings take."""
     try:
         more = live.dialled_by_hand()
     except (LabError, L2tpError):

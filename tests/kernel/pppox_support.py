@@ -93,7 +93,7 @@ def what_ends_leaves_its_socket() -> bool:
 def hands_on_icmp_errors() -> bool:
     """Tell whether a tunnel's UDP socket hears of ICMP errors once the driver has it.
 
-    Not with 6.1, where udp.c: __udp4_lib_err drops what an encapsulation without encap_err_rcv gets.
+    Not with 6.1: __udp4_lib_err (udp.c) drops what an encapsulation without encap_err_rcv gets.
     """
     modules.load_driver()
     return "l2tp_udp_encap_err_recv\t[l2tp_core]" in Path("/proc/kallsyms").read_text()
