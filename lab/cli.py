@@ -10,6 +10,7 @@ import traceback
 from collections.abc import Sequence
 from pathlib import Path
 
+from l2tp.daemon.control import WrongRequest
 from l2tp.protocol.errors import L2tpError
 from lab.commands import COMMANDS, Command, Where
 from lab.commands.where import shared_options
@@ -38,7 +39,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return error.exit_code
     except (L2tpError, ProbeError) as error:
         print(f"l2tp-lab: {error}", file=sys.stderr)
-        return 1
+        return 2 if isinstance(error, WrongRequest) else 1
     except KeyboardInterrupt:
         print("l2tp-lab: interrupted", file=sys.stderr)
         return 130

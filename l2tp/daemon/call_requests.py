@@ -24,9 +24,10 @@ def choose_call(
     if not known and user is None:
         raise RequestError(f"tunnel {tunnel.name} has no call configured; name a user")
     if not known and user not in config.credentials.users:
+        known_users = ", ".join(config.credentials.users) or "nobody"
         raise RequestError(
-            f"there is no secret of user {user!r}; add it to [users] of the secrets file "
-            "and reload the LAC: l2tp-lab reload, or kill -HUP"
+            f"there is no secret of user {user!r}; there are those of {known_users}. Add it to "
+            "[users] of the secrets file and reload the LAC: l2tp-lab reload, or kill -HUP"
         )
     call = known[0] if known else CallConfig(user=str(user))
     routes = _texts(arguments, "routes", call.routes, prefix_problem)

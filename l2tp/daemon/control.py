@@ -1,8 +1,9 @@
 """The daemons' control protocol, JSON lines on a Unix socket, and its client.
 
 A request is {"id": 1, "op": "status", …}; the answer {"id": 1, "ok": true, "result": …} or
-{"id": 1, "ok": false, "error": "one paragraph"}. After "events" is answered, records of the log
-follow as they happen, one a line.
+{"id": 1, "ok": false, "error": "one paragraph", "wrong_request": true}, where the last tells what
+was asked for wrongly from what failed. After "events" is answered, records of the log follow as
+they happen, one a line.
 """
 
 from __future__ import annotations
@@ -22,6 +23,10 @@ _CHUNK: Final = 65536
 
 class ControlError(L2tpError):
     """A daemon that cannot be asked, or that refused; the text names the cure."""
+
+
+class WrongRequest(ControlError):
+    """A request for something that is not there, or that makes no sense; nothing was done."""
 
 
 class ControlClient:
@@ -170,7 +175,8 @@ class ControlClient:
                 f"See the end of {self._path.with_name('log.jsonl')}"
             )
         if not answer.get("ok"):
-            raise ControlError(str(answer.get("error", "the daemon refused and did not say why")))
+            kind = WrongRequest if answer.get("wrong_request") else ControlError
+            raise kind(str(answer.get("error", "the daemon refused and did not say why")))
         return answer.get("result")
 
     def _read(self) -> dict[str, Any] | None:

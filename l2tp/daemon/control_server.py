@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from l2tp.config.toml_table import ConfigurationError
 from l2tp.daemon.control import OPERATIONS
 from l2tp.log import EventLog
 from l2tp.protocol.errors import L2tpError
@@ -22,7 +23,7 @@ _LARGEST_REQUEST: Final = 64 * 1024
 
 
 class RequestError(L2tpError):
-    """A request that cannot be met, in words for the one who asked."""
+    """A request that is wrong itself, in words for the one who asked."""
 
 
 class ControlServer:
@@ -95,14 +96,20 @@ class ControlServer:
                 raise RequestError(f"unknown op {name!r}; use one of {', '.join(OPERATIONS)}")
             return {"id": number, "ok": True, "result": await operation(request)}, False
         except L2tpError as error:
-            return {"id": number, "ok": False, "error": str(error)}, False
+            # Whoever asked may ask otherwise, or mend the files that were to be read again.
+            wrong = isinstance(error, RequestError | ConfigurationError)
+            return _refusal(number, str(error), wrong_request=wrong), False
         except Exception as error:
             # A fault of ours: its trace is for the log, and whoever asked must not wait for ever.
             context = {"message": f"a request for {name!r} failed", "exception": error}
             asyncio.get_running_loop().call_exception_handler(context)
             text = f"the daemon failed at it: {error!r}. See the end of "
             text += str(self._path.with_name("log.jsonl"))
-            return {"id": number, "ok": False, "error": text}, False
+            return _refusal(number, text, wrong_request=False), False
+
+
+def _refusal(number: object, text: str, *, wrong_request: bool) -> dict[str, object]:
+    return {"id": number, "ok": False, "error": text, "wrong_request": wrong_request}
 
 
 async def _next_line(reader: asyncio.StreamReader) -> bytes | None:

@@ -69,11 +69,12 @@ class Dialler:
 
         Raises RequestError with the names there are.
         """
-        if isinstance(wanted, int) and wanted in self._opened:
-            return self._opened[wanted]
         tunnels = self._daemon.config.tunnels
         for tunnel in tunnels:
             if wanted in (None, tunnel.name):
+                return tunnel
+        for number, tunnel in self._opened.items():
+            if wanted in (number, str(number)):
                 return tunnel
         names = ", ".join(tunnel.name for tunnel in tunnels) or "none"
         raise RequestError(f"there is no tunnel {wanted!r}; the configuration has {names}")

@@ -94,7 +94,8 @@ class Lac(Role):
         for line in self._config.lines:
             if line.called_number == number:
                 return line
-        text = f"there is no [[line]] with number {number!r}"
+        known = ", ".join(str(line.called_number) for line in self._config.lines) or "none"
+        text = f"there is no [[line]] with number {number!r}; there are: {known}"
         raise CallRefused(text, ResultCode(CallResult.INVALID_DESTINATION, 0, "no such number"))
 
     def connection(self, event: CallRequested) -> Connection:

@@ -166,9 +166,11 @@ class Lns(Role):
         """Find an open tunnel by id or peer's host name, or open the configured one."""
         there = [one for one in self._daemon.view.tunnels.values() if one.state == "established"]
         for tunnel in there:
-            if wanted in (None, tunnel.local_tunnel_id, tunnel.peer_host_name):
+            names = (tunnel.local_tunnel_id, str(tunnel.local_tunnel_id), tunnel.peer_host_name)
+            if wanted is None or wanted in names:
                 return tunnel.local_tunnel_id
         if not self._config.tunnels:
             known = ", ".join(f"{one.local_tunnel_id} ({one.peer_host_name})" for one in there)
-            raise RequestError(f"there is no such tunnel; open are {known or 'none'}")
+            what = "no tunnel is open" if wanted is None else f"there is no open tunnel {wanted!r}"
+            raise RequestError(f"{what}; open are {known or 'none'}")
         return self._dialler.open(self._dialler.choose(wanted))

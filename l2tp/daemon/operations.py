@@ -9,11 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 from l2tp.daemon.control_server import Operation, RequestError
 from l2tp.daemon.report import status
-from l2tp.protocol.errors import SHUTDOWN
+from l2tp.protocol.errors import SHUTDOWN, L2tpError
 
 if TYPE_CHECKING:
     from l2tp.daemon.shell import Daemon
     from l2tp.daemon.view import TunnelView
+
+
+class NoSignOfLife(L2tpError):
+    """The peer did not answer a HELLO."""
 
 
 class Operations:
@@ -52,7 +56,9 @@ class Operations:
             await self._daemon.until(lambda: local_session_id not in tunnel.sessions)
         else:
             ids = ", ".join(str(number) for number in tunnel.sessions) or "none"
-            raise RequestError(f"there is no session of that local_session_id; there are: {ids}")
+            raise RequestError(
+                f"tunnel {tunnel.local_tunnel_id} has no session {local_session_id}; it has: {ids}"
+            )
         return None
 
     async def _hello(self, arguments: Mapping[str, Any]) -> object:
@@ -65,14 +71,16 @@ class Operations:
             lambda: tunnel.state == "closed" or not endpoint.has_unacknowledged(number)
         )
         if tunnel.state == "closed":
-            raise RequestError(f"tunnel {number} is closed: {tunnel.cause}")
+            raise NoSignOfLife(f"tunnel {number} is closed: {tunnel.cause}")
         return {"round_trip_s": self._daemon.now() - began_at}
 
     def _tunnel(self, arguments: Mapping[str, Any]) -> TunnelView:
-        tunnel = self._daemon.view.tunnels.get(_id(arguments, "local_tunnel_id") or 0)
+        number = _id(arguments, "local_tunnel_id")
+        tunnel = self._daemon.view.tunnels.get(number or 0)
         if tunnel is None:
             ids = ", ".join(str(number) for number in self._daemon.view.tunnels) or "none"
-            raise RequestError(f"there is no tunnel of that local_tunnel_id; there are: {ids}")
+            wanted = "without a local_tunnel_id" if number is None else number
+            raise RequestError(f"there is no tunnel {wanted}; there are: {ids}")
         return tunnel
 
     async def _close_tunnel(self, local_tunnel_id: int) -> None:

@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import argparse
 import time
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from lab.console import Console
 from lab.errors import UsageError
+
+if TYPE_CHECKING:
+    from lab.running.debugging import End
+    from probes.client import TraceClient
 
 CATEGORIES = ("control", "seq", "data")
 _ROUND_S = 0.5
@@ -58,7 +64,8 @@ def run(args: argparse.Namespace, console: Console) -> int:
             except ValueError as error:
                 raise UsageError(str(error)) from None
             wanted = CATEGORIES if args.category == "all" else (args.category,)
-            for end in ends(live, tunnel_id, session_id, args.node):
+            still_on = _still_on(tracer, names) if args.state == "off" else []
+            for end in ends(live, tunnel_id, session_id, args.node, still_on):
                 answer = tracer.switch_debug(
                     inodes[end.node],
                     end.tunnel_id,
@@ -78,3 +85,16 @@ def run(args: argparse.Namespace, console: Console) -> int:
                 show_filters(answer["filters"], names, as_json=args.json)
                 return 0
             time.sleep(_ROUND_S)
+
+
+def _still_on(tracer: TraceClient, names: Mapping[int, str]) -> list[End]:
+    """Say of which ends something is on, whose tunnels may be gone."""
+    from lab.running.debugging import End
+
+    # Switching nothing off tells what is on, and takes nobody's messages.
+    filters = tracer.switch_debug(0, 0, 0, (), on=False)["filters"]
+    return [
+        End(names[one["netns"]], one["tunnel_id"], one["session_id"])
+        for one in filters
+        if one["netns"] in names
+    ]

@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import suppress
 from datetime import datetime
 from typing import Any, NamedTuple
 
+from l2tp.daemon.control import ControlError
 from lab.errors import UsageError
 from lab.running.live import Live
+from lab.spelling import command
 from probes.debugging.messages import Filter, Message
 
 _IDS = re.compile(r"(\d{1,5})(?:/(\d{1,5}))?")
@@ -32,27 +35,85 @@ def ids(text: str) -> tuple[int, int]:
     return int(found[1]), int(found[2] or 0)
 
 
-def ends(live: Live, tunnel_id: int, session_id: int, node: str | None = None) -> list[End]:
+def ends(
+    live: Live,
+    tunnel_id: int,
+    session_id: int,
+    node: str | None = None,
+    still_on: Collection[End] = (),
+) -> list[End]:
     """Find both ends, by the ids that either end shows in ``l2tp-lab status``.
 
-    With ``node`` the ids are that node's, and the tunnel need not be there (yet). Raises UsageError
-    when no daemon has them.
+    With ``node`` the ids are that node's, of a tunnel that its daemon or the kernel has there. What
+    is ``still_on`` of a tunnel that is gone is found as well. Raises UsageError when nobody has the
+    ids, with those that there are.
     """
     if node is not None:
-        live.netns(node)
-        return [End(node, tunnel_id, session_id)]
-    status = live.statuses()
-    found = list(matching(status, tunnel_id, session_id))
+        there = tunnels_at(live, node)
+        found = [End(node, tunnel_id, session_id)] if has(there, tunnel_id, session_id) else []
+    else:
+        statuses = live.statuses()
+        there = [one for status in statuses.values() for one in status["tunnels"]]
+        found = list(matching(statuses, tunnel_id, session_id))
+    found = found or [
+        end for end in still_on if end[1:] == (tunnel_id, session_id) and node in (None, end.node)
+    ]
     if not found:
-        what = f"session {session_id} in a tunnel {tunnel_id}" if session_id else "tunnel"
-        known = ", ".join(
-            str(tunnel["local_tunnel_id"]) for one in status.values() for tunnel in one["tunnels"]
-        )
+        what = f"session {session_id} in a tunnel {tunnel_id}"
         raise UsageError(
-            f"no daemon has a {what if session_id else f'tunnel {tunnel_id}'}; there are the "
-            f"tunnels {known or '(none)'}. See: l2tp-lab status"
+            f"{node or 'no daemon'} has {'no' if node else 'a'} "
+            f"{what if session_id else f'tunnel {tunnel_id}'}; "
+            f"{known(there, session_id and tunnel_id)}. See: {command('status', live.lab)}"
         )
     return found
+
+
+def tunnels_at(live: Live, node: str) -> list[dict[str, Any]]:
+    """Tell the tunnels of a node: its daemon's, and those that the kernel alone knows there."""
+    from lab.instruments.kernelview import l2tp_objects  # late: few ask for one node
+
+    netns = live.netns(node)
+    daemons: list[dict[str, Any]] = []
+    if node in live.ends:
+        with suppress(ControlError):  # it has ended; the kernel may have what it left
+            daemons = live.status(node)["tunnels"]
+    tunnels, sessions = l2tp_objects(netns)
+    return daemons + [
+        {
+            "local_tunnel_id": tunnel.tunnel_id,
+            "peer_tunnel_id": tunnel.peer_tunnel_id,
+            "sessions": [
+                {"local_session_id": one.session_id, "peer_session_id": one.peer_session_id}
+                for one in sessions
+                if one.tunnel_id == tunnel.tunnel_id and one.session_id
+            ],
+        }
+        for tunnel in tunnels
+    ]
+
+
+def has(tunnels: Iterable[Mapping[str, Any]], tunnel_id: int, session_id: int) -> bool:
+    """Tell whether a tunnel with that own id is there, and in it that session, unless it is 0."""
+    return any(
+        not session_id or session_id in (one["local_session_id"] for one in tunnel["sessions"])
+        for tunnel in tunnels
+        if tunnel["local_tunnel_id"] == tunnel_id
+    )
+
+
+def known(tunnels: Iterable[Mapping[str, Any]], tunnel_id: int = 0) -> str:
+    """Say which tunnels there are; of one that is there, which sessions it has."""
+    numbers: dict[str, None] = {}
+    of_tunnel: list[Mapping[str, Any]] | None = None
+    for tunnel in tunnels:
+        own, peer = tunnel["local_tunnel_id"], tunnel["peer_tunnel_id"]
+        numbers[f"{own} (the peer's: {peer})" if peer else str(own)] = None
+        if own == tunnel_id:
+            of_tunnel = [*(of_tunnel or []), *tunnel["sessions"]]
+    if of_tunnel is not None:
+        listed = dict.fromkeys(str(one["local_session_id"]) for one in of_tunnel)
+        return f"tunnel {tunnel_id} has the sessions {', '.join(listed) or '(none)'}"
+    return f"there are the tunnels {', '.join(numbers) or '(none)'}"
 
 
 def matching(status: Mapping[str, Any], tunnel_id: int, session_id: int) -> Iterator[End]:

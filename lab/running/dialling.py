@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Iterator
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from l2tp.daemon.control import ControlError
@@ -21,6 +22,9 @@ _PATIENCE_S = 20.0
 
 #: And what each session adds: two pppds that start on a box that may have one processor.
 _PATIENCE_A_SESSION_S = 3.0
+
+#: Events of a daemon's log whose cause says why there is no session.
+_ENDING = ("DataPlaneFailed", "UserRefused", "SessionClosed")
 
 
 def dial_missing(live: Live) -> None:
@@ -159,7 +163,7 @@ def wait_until_released(live: Live, node: str) -> None:
 def wait_for_session(live: Live, node: str, tunnel_id: int, session_id: int) -> dict[str, Any]:
     """Wait until a session that was just dialled carries PPP; return its status entry.
 
-    Raises LabError when it ended instead, with where the cause is to be found.
+    Raises LabError with the daemon's own causes when it ended instead.
     """
 
     def find() -> dict[str, Any] | None:
@@ -178,9 +182,24 @@ def wait_for_session(live: Live, node: str, tunnel_id: int, session_id: int) -> 
 
     def problem() -> str:
         if find() is None:
-            return f"it has ended; the cause is in {live.folder / node / 'log.jsonl'}"
+            log = live.folder / node / "log.jsonl"
+            return "; ".join(causes_in(log, tunnel_id, session_id)) or f"it has ended; see {log}"
         return ""
 
     what = f"PPP on session {tunnel_id}/{session_id} of {node}"
     with Changes(live) as changes:
         return wait_for(look, what, deadline_s=_PATIENCE_S, problem=problem, pause=changes.pause)
+
+
+def causes_in(log: Path, tunnel_id: int, session_id: int) -> list[str]:
+    """Return what a daemon's log says of why a session failed or ended, each cause once."""
+    ids = {"local_tunnel_id": tunnel_id, "local_session_id": session_id}
+    with log.open() as lines:
+        records = [json.loads(line) for line in lines if any(f'"{e}"' in line for e in _ENDING)]
+    return list(
+        dict.fromkeys(
+            record["cause"]
+            for record in records
+            if record["event"] in _ENDING and record["cause"] and record.items() >= ids.items()
+        )
+    )

@@ -72,7 +72,10 @@ class Live:
         }
 
     def daemon(self, node: str) -> ControlClient:
-        """Return a client of our daemon on a node. Raises UsageError where a foreign one runs."""
+        """Return a client of our daemon on a node. Raises UsageError where none of ours runs."""
+        if node not in self.ends:
+            self.netns(node)  # so that a wrong name is told
+            raise UsageError(f"no daemon runs on {node}; daemons run on {', '.join(self.ends)}")
         if node in self.peers:
             raise UsageError(
                 f"{self.ends[node]} runs on {node}, and answers no questions. Ask the other end: "

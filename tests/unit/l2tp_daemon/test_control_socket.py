@@ -8,9 +8,11 @@ import threading
 
 import pytest
 
-from l2tp.daemon.control import ControlClient, ControlError
+from l2tp.config.toml_table import ConfigurationError
+from l2tp.daemon.control import ControlClient, ControlError, WrongRequest
 from l2tp.daemon.control_server import ControlServer, RequestError
 from l2tp.log import EventLog
+from l2tp.protocol.errors import L2tpError
 
 
 async def _status(arguments):
@@ -22,7 +24,13 @@ async def _hangup(arguments):
 
 
 async def _hello(arguments):
+    if arguments["local_tunnel_id"] == 9:
+        raise L2tpError("tunnel 9 is closed: no answer")
     return {"round_trip_s": 0.25} if arguments["local_tunnel_id"] == 7 else None
+
+
+async def _reload(arguments):
+    raise ConfigurationError(["config.toml:3: pool: is none"])
 
 
 async def _call(arguments):
@@ -50,6 +58,7 @@ class Running:
             "hangup": _hangup,
             "call": _call,
             "hello": _hello,
+            "reload": _reload,
             "stop": self._stop,
         }
         server = ControlServer(self.path, operations, self.log)
@@ -97,9 +106,17 @@ def test_a_hello_gives_the_round_trips_time(client):
 
 
 def test_refusals_carry_the_daemons_words(client):
-    with pytest.raises(ControlError, match="there is no tunnel 9; there are: none"):
+    with pytest.raises(WrongRequest, match="there is no tunnel 9; there are: none"):
         client.hangup(9)
     assert client.status()["role"] == "lac"
+
+
+def test_what_failed_is_told_from_what_was_asked_for_wrongly(client):
+    with pytest.raises(ControlError, match="tunnel 9 is closed") as caught:
+        client.hello(9)
+    assert not isinstance(caught.value, WrongRequest)
+    with pytest.raises(WrongRequest, match="pool"):
+        client.reload()
 
 
 def test_events_follow_until_the_daemon_ends(server, client):

@@ -7,7 +7,7 @@ import os
 
 import pytest
 
-from l2tp.daemon.control_server import RequestError
+from l2tp.daemon.operations import NoSignOfLife
 from l2tp.protocol.errors import LocalProtocolError
 from tests.support.daemon_pair import DEADLINE_S, PPPD, add_tunnel, run
 
@@ -109,7 +109,7 @@ def test_why_a_tunnel_ended_is_told_when_nothing_else_is_left_of_it(pair):
             pair.lns.task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await pair.lns.task
-            with contextlib.suppress(RequestError, LocalProtocolError):
+            with contextlib.suppress(NoSignOfLife, LocalProtocolError):
                 await pair.lac.ask("hello", local_tunnel_id=tunnel["local_tunnel_id"])
             await pair.lac.hear("TunnelReleased")
             status = await pair.lac.ask("status")

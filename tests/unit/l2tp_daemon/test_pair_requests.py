@@ -12,10 +12,11 @@ from tests.support.daemon_pair import DEADLINE_S, run
 @pytest.mark.parametrize(
     ("operation", "arguments", "words"),
     [
-        ("hangup", {"local_tunnel_id": 0}, "there is no tunnel of that local_tunnel_id"),
+        ("hangup", {"local_tunnel_id": 0}, "there is no tunnel 0; there are: "),
         ("hangup", {"local_tunnel_id": [1]}, "local_tunnel_id must be a number"),
+        ("hangup", {}, "there is no tunnel without a local_tunnel_id"),
         ("call", {"tunnel": "x"}, "the configuration has lns"),
-        ("call", {"user": "mallory"}, "there is no secret of user 'mallory'"),
+        ("call", {"user": "mallory"}, "no secret of user 'mallory'; there are those of alice"),
         ("call", {"routes": ["10.0.0.0/8 dev lo"]}, "is not a prefix"),
         ("call", {"routes": ["127.0.0.0/8"]}, "the tunnel would run through itself"),
         ("call", {"addresses": [7]}, "is no text"),
@@ -78,7 +79,7 @@ def test_a_number_that_no_line_has(pair):
             await pair.lns.ask("call", number="999", tunnel="lac")
             closed = await pair.lns.hear("SessionClosed")
             assert (closed["result_code"], closed["message"]) == (6, "no such number")
-            with pytest.raises(RequestError, match=r"open are \d+ \(lac\)"):
+            with pytest.raises(RequestError, match=r"'nobody'; open are \d+ \(lac\)"):
                 await pair.lns.ask("call", number="999", tunnel="nobody")
 
     run(scenario)

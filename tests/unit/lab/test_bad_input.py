@@ -159,3 +159,20 @@ def test_nothing_to_take_down_is_no_error_and_sends_nobody_to_bring_it_up(
     assert cli.main(["down", "--lab", "two"]) == 0
     words = capsys.readouterr().err
     assert "nothing to do" in words and "“two”" in words and "l2tp-lab up" not in words
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["hello", "core", "1"], ["hangup", "core", "1"], ["reload", "core"], ["events", "core"]],
+)
+def test_a_node_without_a_daemon_is_refused_with_those_that_have_one(
+    words: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv(choose.INSIDE, "1")
+    monkeypatch.setattr("os.geteuid", lambda: 0)
+    live = Live("lab", Path("/nonexistent"))
+    live.__dict__["topology"] = load_topology("default")
+    monkeypatch.setattr(Live, "open", lambda _: live)
+    assert "no daemon runs on core; daemons run on lac, lns" in said(words, 2, capsys)
+    other = [word.replace("core", "no-node") for word in words]
+    assert "its nodes are lac, core" in said(other, 2, capsys)

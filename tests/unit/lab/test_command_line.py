@@ -9,6 +9,7 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
+from l2tp.daemon.control import ControlError, WrongRequest
 from lab import cli
 from lab.commands import COMMANDS
 from lab.errors import CannotRun, LabError, MachineLost, UsageError
@@ -159,6 +160,8 @@ def test_a_file_that_is_not_there_is_an_error_before_anything_runs() -> None:
         (UsageError("x"), 2),
         (MachineLost("x"), 3),
         (CannotRun("x"), 4),
+        (ControlError("x"), 1),
+        (WrongRequest("x"), 2),
         (KeyError("unforeseen"), 1),
     ],
 )

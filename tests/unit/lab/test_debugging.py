@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+from typing import Any
+
 import pytest
 
-from lab.running.debugging import End, filter_lines, ids, matching, message_line
+from lab.errors import UsageError
+from lab.instruments import kernelview
+from lab.running.debugging import End, ends, filter_lines, ids, matching, message_line
 from probes.debugging.messages import Filter, message_of
 from probes.debugging.spec import DEBUG, EVENTS, Category
 
@@ -58,6 +63,56 @@ def test_a_sessions_id_is_told_beside_its_own_tunnels() -> None:
     assert list(matching(STATUS, 5, 7)) == [End("lac", 5, 7), End("lns", 6, 8)]
     assert list(matching(STATUS, 6, 7)) == [End("lac", 5, 8), End("lns", 6, 7)]
     assert list(matching(STATUS, 5, 99)) == []
+
+
+@pytest.fixture
+def live(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Give a lab whose LNS's namespace has a tunnel 40 that no daemon made."""
+    foreign = SimpleNamespace(tunnel_id=40, peer_tunnel_id=41)
+    session = SimpleNamespace(tunnel_id=40, session_id=3, peer_session_id=4)
+    in_kernel = {"netns-lns": ([foreign], [session])}
+    monkeypatch.setattr(kernelview, "l2tp_objects", lambda netns: in_kernel.get(netns, ([], [])))
+    return SimpleNamespace(
+        lab="lab",
+        ends=["lac", "lns"],
+        netns=lambda node: f"netns-{node}",
+        status=lambda node: STATUS[node],
+        statuses=lambda: STATUS,
+    )
+
+
+@pytest.mark.parametrize(
+    ("tunnel_id", "session_id", "node"),
+    [(6, 0, "lns"), (6, 8, "lns"), (40, 0, "lns"), (40, 3, "lns"), (5, 0, "lac")],
+)
+def test_one_nodes_end_is_one_of_its_daemon_or_of_its_kernel(
+    tunnel_id: int, session_id: int, node: str, live: Any
+) -> None:
+    assert ends(live, tunnel_id, session_id, node) == [End(node, tunnel_id, session_id)]
+
+
+@pytest.mark.parametrize(
+    ("tunnel_id", "session_id", "node", "words"),
+    [
+        (5, 0, "lns", r"lns has no tunnel 5; .* 6 \(the peer's: 5\), 40 \(the peer's: 41\)"),
+        (6, 9, "lns", "lns has no session 9 in a tunnel 6; tunnel 6 has the sessions 8, 7"),
+        (6, 0, "core", r"core has no tunnel 6; there are the tunnels \(none\)"),
+        (9, 0, None, r"no daemon has a tunnel 9; there are the tunnels 5 \(the peer's: 6\), 6"),
+    ],
+)
+def test_what_nobody_has_is_refused_with_what_there_is(
+    tunnel_id: int, session_id: int, node: str | None, words: str, live: Any
+) -> None:
+    with pytest.raises(UsageError, match=words):
+        ends(live, tunnel_id, session_id, node)
+
+
+def test_what_is_still_on_can_be_switched_off_though_its_tunnel_is_gone(live: Any) -> None:
+    gone = End("lns", 9, 0)
+    assert ends(live, 9, 0, "lns", [gone]) == [gone]
+    assert ends(live, 9, 0, None, [gone]) == [gone]
+    with pytest.raises(UsageError):
+        ends(live, 9, 0, "lac", [gone])
 
 
 def test_a_message_reads_with_its_node_ids_and_category() -> None:

@@ -75,3 +75,12 @@ def test_a_closed_tunnel_says_why(live: Any) -> None:
     live.statuses()["lns"]["ended"].append(tunnel)
     with pytest.raises(LabError, match="lns: tunnel 7 to p:1701 closed: a wrong secret"):
         dialling.wait_for_sessions(live, since_ns=0)
+
+
+def test_a_call_that_ended_says_what_its_daemon_knows_of_it(live: Any) -> None:
+    closed(live, "lns", time_ns=5)
+    live.status = lambda node: {"tunnels": []}
+    with pytest.raises(LabError, match="session 7/9 of lns will not come: CDN of the peer: no add"):
+        dialling.wait_for_session(live, "lns", 7, 9)
+    with pytest.raises(LabError, match=r"it has ended; see .*log\.jsonl"):
+        dialling.wait_for_session(live, "lac", 7, 9)
