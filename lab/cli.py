@@ -13,11 +13,12 @@ from pathlib import Path
 from l2tp.daemon.control import WrongRequest
 from l2tp.protocol.errors import L2tpError
 from lab.commands import COMMANDS, Command, Where
+from lab.commands.parser import Parser
 from lab.commands.where import shared_options
 from lab.console import Console
 from lab.errors import LabError
-from lab.outputs import require_writable
-from lab.spelling import DEFAULT_LAB
+from lab.outputs import require_file, require_folder
+from lab.spelling import DEFAULT_LAB, as_typed
 from probes.errors import ProbeError
 
 
@@ -28,17 +29,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     words = list(sys.argv[1:] if argv is None else argv)
     before, after = _split_at_dashes(words)
-    args = _parser(before).parse_args(before)
+    args, unknown = _parser(before).parse_known_args(before)
+    if unknown:
+        args.parser.refuse(unknown)
     args.after_dashes = after
     args.lab = getattr(args, "lab", DEFAULT_LAB)
     console = Console(quiet=getattr(args, "quiet", False))
     try:
         return _dispatch(COMMANDS[args.command], args, words, console)
     except LabError as error:
-        print(f"l2tp-lab: {error}", file=sys.stderr)
+        print(f"l2tp-lab: {as_typed(str(error))}", file=sys.stderr)
         return error.exit_code
     except (L2tpError, ProbeError) as error:
-        print(f"l2tp-lab: {error}", file=sys.stderr)
+        print(f"l2tp-lab: {as_typed(str(error))}", file=sys.stderr)
         return 2 if isinstance(error, WrongRequest) else 1
     except KeyboardInterrupt:
         print("l2tp-lab: interrupted", file=sys.stderr)
@@ -82,12 +85,14 @@ def _dispatch(
     # What can be wrong with the input is said before anything is built or started for it.
     if verify := getattr(command.module(), "verify", None):
         verify(args)
-    for option in command.files_out:
-        if value := getattr(args, option, None):
-            require_writable(option, Path(value))
-    from lab.places.choose import NothingRuns, choose
+    from lab.places.choose import INSIDE, NothingRuns, choose
     from lab.places.forward import forward
 
+    # In the appliance it is a place of ours, which need not be there yet.
+    require = require_file if command.output_is_file else require_folder
+    for option in command.files_out if INSIDE not in os.environ else ():
+        if value := getattr(args, option):
+            require(option, Path(value))
     try:
         place = choose(args, console, starts=command.brings_up(args))
     except NothingRuns:
@@ -108,21 +113,23 @@ def _here(command: Command, args: argparse.Namespace, words: list[str], console:
     return as_root(args, words)
 
 
-def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
+def _parser(words: Sequence[str]) -> Parser:
     # Only what may be the command brings its options: each has a module of its own to import.
     shared = shared_options()
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="l2tp-lab",
         description="A live L2TP network over the Linux kernel's PPPoL2TP driver, on this box.",
         epilog="Exit codes: 0 passed, 1 failed, 2 wrong usage or input, 3 the machine was lost, "
         "4 could not run here.",
         parents=[shared],
     )
+    parser.set_defaults(parser=parser)
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for name, command in COMMANDS.items():
         added = commands.add_parser(
             name, help=command.help, description=command.description, parents=[shared]
         )
+        added.set_defaults(parser=added)
         if name in words:
             command.module().add_arguments(added)
     return parser

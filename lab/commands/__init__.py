@@ -44,6 +44,8 @@ class Command:
     files_in: tuple[str, ...] = ()
     #: Options whose value is a folder or file to fetch from the appliance afterwards.
     files_out: tuple[str, ...] = ()
+    #: Whether that is a file, and not a folder.
+    output_is_file: bool = False
     #: The option that makes the command serve, and the one that names its port of loopback, which
     #: is then reached from this box too.
     serves: tuple[str, str] | None = None
@@ -116,6 +118,7 @@ COMMANDS = {
         "Follows packets from a ppp interface in one node to the one in another. Filters are joined"
         " by “and”.",
         files_out=("output",),
+        output_is_file=True,
         terminal=True,
         starts=False,
     ),

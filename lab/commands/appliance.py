@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import shutil
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
@@ -23,6 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
     for name, (what, _) in _ACTIONS.items():
         added = actions.add_parser(name, help=what, description=what, parents=[shared_options()])
+        added.set_defaults(parser=added)
         if name == "build":
             added.add_argument("--again", action="store_true", help="even if it is there")
         if name == "status":
@@ -101,14 +101,18 @@ def _lines(machines: list[MachineStatus], *, built: bool) -> Iterator[str]:
 def _log(args: argparse.Namespace, console: Console) -> int:
     from lab.places.appliance import commands
 
-    with commands.console_log(args.lab).open(errors="replace") as log:
-        shutil.copyfileobj(log, sys.stdout)
+    for what, text in commands.console_log(args.lab):
+        if what:
+            console.say(what)
+        sys.stdout.write(text)
+        sys.stdout.flush()
     return 0
 
 
 def _export(args: argparse.Namespace, console: Console) -> int:
     from lab.places.appliance import commands
 
+    commands.require_writable(args.file)
     _prepare(args, console)
     commands.build(console, kernel=getattr(args, "kernel", None))
     commands.export_to(console, args.file)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lab.console import Console
+from lab.outputs import tell_written
+from lab.spelling import as_typed
 from probes.journeys.choice import add_choice
 
 if TYPE_CHECKING:
@@ -57,19 +58,8 @@ def run(args: argparse.Namespace, console: Console) -> int:
                     console.say("following packets; Ctrl-C ends it")
                 print(draw_honesty(record), end="", flush=True)
     if args.output and capture.left_out:
-        console.say(f"{args.output} had no room for {capture.left_out} packets")
+        console.say(as_typed(f"{args.output} had no room for {capture.left_out} packets"))
     return 0
-
-
-def verify(args: argparse.Namespace) -> None:
-    """Refuse a file that cannot be written, before a packet is followed for it."""
-    from lab.errors import UsageError
-    from lab.places.choose import INSIDE
-
-    if args.output and INSIDE not in os.environ:
-        folder = Path(args.output).absolute().parent
-        if Path(args.output).is_dir() or not folder.is_dir() or not os.access(folder, os.W_OK):
-            raise UsageError(f"--output {args.output}: no file can be written there")
 
 
 @contextmanager
@@ -82,6 +72,7 @@ def _written(capture: JourneyCapture, output: str | None) -> Iterator[None]:
             path = Path(output)
             path.parent.mkdir(parents=True, exist_ok=True)  # of the appliance's own, at first
             capture.write(path)
+            tell_written(path)
 
 
 def _where(args: argparse.Namespace) -> tuple[dict[int, str], int | None]:

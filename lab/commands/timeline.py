@@ -40,7 +40,9 @@ def run(args: argparse.Namespace, console: Console) -> int:
         sources = _sources(args, stack)
         if args.all:
             console.say("watching tunnels and sessions of every namespace; Ctrl-C ends it")
-        _print(sources, args, follow=args.follow or args.all)
+        there = _print(sources, args, follow=args.follow or args.all)
+        if there is not None:
+            console.say(f"nothing here is what was asked for; the tunnels in it: {there}")
     return 0
 
 
@@ -58,16 +60,21 @@ def _sources(args: argparse.Namespace, stack: ExitStack) -> Sources:
     return of_live(live)
 
 
-def _print(sources: Sources, args: argparse.Namespace, *, follow: bool) -> None:
+def _print(sources: Sources, args: argparse.Namespace, *, follow: bool) -> str | None:
+    """Print what fits; where nothing did, return which tunnels are in it."""
     from lab.running.timelines import LabTimeline
     from lab.timeline import Drawing
     from probes.beat import Beat
 
     timeline, drawing = LabTimeline(sources), Drawing()
+    tunnels: dict[int | None, None] = {}
+    fitting = 0
     with Beat(_TURN_S, None if follow else 0) as beat:
         while True:
             for record in timeline.settled() if follow else timeline.read():
+                tunnels[record["tunnel_id"]] = None
                 if _fits(record, args):
+                    fitting += 1
                     print(json.dumps(record) if args.json else drawing.line(record), flush=True)
             if not beat.next():
                 break
@@ -77,6 +84,9 @@ def _print(sources: Sources, args: argparse.Namespace, *, follow: bool) -> None:
     else:
         for line in timeline.honesty:
             print(line)
+    if fitting or follow:
+        return None
+    return ", ".join(str(number) for number in tunnels if number) or "(none)"
 
 
 def _fits(record: dict[str, object], args: argparse.Namespace) -> bool:

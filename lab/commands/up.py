@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from lab.console import Console
 from lab.errors import UsageError
-from lab.spelling import command
+from lab.spelling import as_typed, command
 from lab.topology import to_json
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
     from lab.running.bringup import bring_up, is_up
     from lab.running.live import Live
 
-    with console.step(f"topology “{args.topology}” read and valid"):
+    with console.step(f"topology “{as_typed(args.topology)}” read and valid"):
         topology = _load(args)
     if is_up(args.lab):
         live = Live.open(args.lab)

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import argparse
 
+from lab.commands.parser import Parser
 from lab.errors import UsageError
 from lab.topology import check_lab_name
 
 
-def shared_options() -> argparse.ArgumentParser:
+def shared_options() -> Parser:
     """Return a parser with them, for every command's and every action's ``parents``."""
     # SUPPRESS lets the same option stand before or after the command without one undoing the other.
-    shared = argparse.ArgumentParser(add_help=False, argument_default=argparse.SUPPRESS)
+    shared = Parser(add_help=False, argument_default=argparse.SUPPRESS)
     group = shared.add_argument_group("where the lab runs")
     group.add_argument(
         "--place",

@@ -13,7 +13,7 @@ from lab.doctor.capabilities import missing
 from lab.doctor.model import Need
 from lab.errors import CannotRun, LabError, UsageError
 from lab.setup import prepare_box
-from lab.spelling import command
+from lab.spelling import DEFAULT_LAB, command
 
 if TYPE_CHECKING:
     from lab.places.base import Place
@@ -36,7 +36,7 @@ class NothingRuns(LabError):
     """A command that only uses what is there found no machine."""
 
 
-def decide(wanted: str | None) -> Choice:
+def decide(wanted: str | None, lab: str = DEFAULT_LAB) -> Choice:
     """Choose the place: the one asked for, else ``here`` when this kernel has all a lab needs.
 
     Only what no package can bring (the kernel's features, and root, if need be through sudo)
@@ -51,7 +51,10 @@ def decide(wanted: str | None) -> Choice:
     names = ", ".join(row.name for row, _ in lacking)
     if wanted == Need.HERE.value:
         cures = "; ".join(dict.fromkeys(finding.cure for _, finding in lacking))
-        raise CannotRun(f"a lab cannot run here: this box lacks {names}. Cure: {cures}")
+        raise CannotRun(
+            f"a lab cannot run here: this box lacks {names}. In QEMU it can; run: "
+            f"{command('up --place appliance', lab)}. For a lab here: {cures}"
+        )
     first, _ = lacking[0]
     more = f" and {len(lacking) - 1} more: l2tp-lab doctor" if len(lacking) > 1 else ""
     return Choice(Need.APPLIANCE, f"this box lacks {first.name}{more}")
@@ -69,7 +72,7 @@ def choose(args: argparse.Namespace, console: Console, *, starts: bool) -> Place
     looks_at_all = getattr(args, "all", False)
     if looks_at_all and wanted == Need.HERE.value:
         return None
-    choice = decide(wanted)
+    choice = decide(wanted, args.lab)
     if starts and SAID not in os.environ:
         console.say(f"place: {choice.need.value} ({choice.reason})")
     if choice.need is Need.HERE and os.geteuid() != 0:

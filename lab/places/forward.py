@@ -14,9 +14,10 @@ from pathlib import Path, PurePosixPath
 from lab.commands import Command
 from lab.errors import LabError, MachineLost, UsageError
 from lab.interpreters import CHOICE, PATH_LINE, WARM_PYTHON, path_line
+from lab.outputs import tell_written
 from lab.places.base import Place
 from lab.places.choose import INSIDE
-from lab.spelling import PLACE_ASKED_FOR
+from lab.spelling import PLACE_ASKED_FOR, files_as_typed
 
 #: Options that are about the place itself, and so mean nothing inside it.
 _ABOUT_PLACES = ("--place", "--kernel")
@@ -57,9 +58,9 @@ def forward(
         python = "python3" if tty else os.environ.get(CHOICE, WARM_PYTHON)
         line = [python, "-m", "lab", *_rewritten(words, renamed)]
         chosen = {} if tty else {CHOICE: python}
-        settings = [
-            f"{name}={value}" for name, value in {**_settings(environment, args), **chosen}.items()
-        ]
+        typed = files_as_typed({copy: given for (_, given), copy in renamed.items()})
+        variables = {**_settings(environment, args), **chosen, **typed}
+        settings = [f"{name}={value}" for name, value in variables.items()]
         if command.serves and getattr(args, command.serves[0]):
             port = getattr(args, command.serves[1]) or _free_port()
             stack.enter_context(place.reached(port))
@@ -67,19 +68,23 @@ def forward(
         stdin = 0 if command.reads_input and not tty else None
         code = place.run(["env", *settings, *line], tty=tty, stdin=stdin)
         for source, target in outputs:
-            _fetch(place, source, target, code)
+            if _fetch(place, source, target, code):
+                tell_written(target)
         return code
 
 
-def _fetch(place: Place, source: PurePosixPath, target: Path, code: int) -> None:
+def _fetch(place: Place, source: PurePosixPath, target: Path, code: int) -> bool:
+    """Bring an output from the place, and tell whether there was one."""
     try:
         place.fetch(source, target)
+        return True
     except MachineLost:
         raise
     except LabError:
         # A command that failed may not have come to writing it, and has said why it failed.
         if code == 0:
             raise
+        return False
     except OSError as error:
         raise LabError(f"{target} cannot be written: {error.strerror}") from error
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from lab.outputs import tell_written
 from lab.results import Result
 from lab.results.writers import as_json, junit, ktap
 from lab.running.live import Live
@@ -21,6 +22,7 @@ def write_run_folder(folder: Path, live: Live, results: Sequence[Result]) -> Non
     """Write everything that a run showed into a folder, made when missing."""
     with _handed_over(folder):
         _write(folder, live, results)
+    tell_written(folder)
 
 
 def _write(folder: Path, live: Live, results: Sequence[Result]) -> None:

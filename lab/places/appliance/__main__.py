@@ -36,7 +36,8 @@ def _status(_: argparse.Namespace, console: Console) -> int:
 
 
 def _log(args: argparse.Namespace, console: Console) -> int:
-    sys.stdout.write(commands.console_log(args.lab).read_text(errors="replace"))
+    for what, text in commands.console_log(args.lab):
+        sys.stdout.write(f"{what}\n{text}" if what else text)
     return 0
 
 

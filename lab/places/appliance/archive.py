@@ -42,10 +42,10 @@ def export_appliance(cache: Cache, target: Path, progress: Progress) -> None:
     parts = dict(_whole_parts(cache))
     if "image" not in parts:
         raise CannotRun("there is no appliance to export yet. Run: l2tp-lab appliance build")
-    _require_writable(target)
+    require_writable(target)
     require_space(target.parent, _EXPORT_MIB, "the export")
     with (
-        locked(cache.lock("image"), "building the appliance's image", progress),
+        locked(cache.lock("image"), "the appliance's image", progress),
         tempfile.TemporaryDirectory(prefix=f".{target.name}.", dir=target.parent) as scratch,
         progress.step(f"export the appliance to {target}"),
     ):
@@ -69,7 +69,7 @@ def import_appliance(cache: Cache, source: Path, progress: Progress) -> None:
         raise UsageError(f"{source}: there is no such file")
     try:
         with (
-            locked(cache.lock("image"), "building the appliance's image", progress),
+            locked(cache.lock("image"), "the appliance's image", progress),
             progress.step(f"import the appliance from {source}"),
             tarfile.open(source, "r:") as tar,
             # All of them are left in the end, and only then replace what was there.
@@ -81,7 +81,7 @@ def import_appliance(cache: Cache, source: Path, progress: Progress) -> None:
         raise UsageError(f"{source} is damaged, or no export of the appliance: {error}") from error
 
 
-def _require_writable(target: Path) -> None:
+def require_writable(target: Path) -> None:
     """Raise UsageError where the file cannot be written: packing it takes a minute."""
     if target.is_dir():
         raise UsageError(f"{target} is a folder; name a file in it, such as {target / _EXAMPLE}")

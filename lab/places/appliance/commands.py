@@ -59,7 +59,7 @@ def stop(progress: Progress, lab: str) -> bool:
     """End a lab's machine; return whether one ran. What it wrote is gone."""
     cache = default_cache()
     lock = cache.lock(f"machine-{lab}")
-    with locked(lock, f"starting the machine of lab {lab}", progress):
+    with locked(lock, f"the machine of lab {lab}", progress):
         return machine.end(Home.of(cache, lab), _ENDING_S)
 
 
@@ -79,14 +79,34 @@ def statuses() -> list[MachineStatus]:
     return [status for status in found if status is not None]
 
 
-def console_log(lab: str) -> Path:
-    """Return the file with a machine's console output. Raises CannotRun when there is none."""
-    path = Home.of(default_cache(), lab).log
+def console_log(lab: str) -> list[tuple[str, str]]:
+    """Return a machine's console output in parts, each behind a line that says what it is, or "".
+
+    The boot of a machine that was restored is the one that its snapshot was made of. Raises
+    CannotRun when no machine has run.
+    """
+    home = Home.of(default_cache(), lab)
+    path = home.log
     if not path.is_file():
         raise CannotRun(
             f"no machine of lab {lab} has run yet. Run: l2tp-lab appliance start --lab {lab}"
         )
-    return path
+    console = path.read_text(errors="replace")
+    if not home.boot_log.is_file():
+        silent = "" if console else f"the console of lab {lab}'s machine has been silent ({path})"
+        return [(silent, console)]
+    boot = home.boot_log.read_text(errors="replace")
+    begun = f"the machine of lab {lab} was restored from the warm snapshot, and not booted"
+    since = f"since it was restored ({path})"
+    return [
+        (f"{begun}. Of the boot that the snapshot was made of ({home.boot_log}):", boot),
+        (f"{since}:" if console else f"{since} the console has been silent", console),
+    ]
+
+
+def require_writable(target: Path) -> None:
+    """Raise UsageError where an export cannot be written."""
+    archive.require_writable(target.absolute())
 
 
 def export_to(progress: Progress, target: Path) -> None:

@@ -20,7 +20,10 @@ _MIB = 1024 * 1024
 
 @contextmanager
 def locked(path: Path, what: str, progress: Progress) -> Iterator[None]:
-    """Hold a lock between processes; say what is waited for when somebody else holds it."""
+    """Hold a lock between processes; say what is waited for when somebody else holds it.
+
+    ``what`` is what the lock keeps for one at a time; what the other does with it is not known.
+    """
     lock = FileLock(path)
     try:
         lock.acquire(timeout=0)
@@ -30,7 +33,7 @@ def locked(path: Path, what: str, progress: Progress) -> Iterator[None]:
             "folder of your own"
         ) from error
     except Timeout:
-        progress.say(f"waiting for another run to finish: {what} (lock {path})")
+        progress.say(f"waiting until another command has done with {what} (lock {path})")
         lock.acquire()
     try:
         yield

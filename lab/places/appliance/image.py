@@ -119,7 +119,7 @@ def ensure_image(cache: Cache, progress: Progress, *, rebuild: bool = False) -> 
     """
     if not rebuild and (found := find_image(cache)):
         return found
-    with locked(cache.lock("image"), "building the appliance's image", progress):
+    with locked(cache.lock("image"), "the appliance's image", progress):
         if not rebuild and (found := find_image(cache)):
             return found
         return _build(cache, progress)

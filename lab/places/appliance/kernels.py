@@ -47,7 +47,8 @@ def ensure_bundle(
     """
     if not rebuild and (found := find_bundle(cache, source)):
         return found
-    with locked(cache.lock(f"kernel-{source.name}"), f"building kernel {source.name}", progress):
+    lock = cache.lock(f"kernel-{source.name}")
+    with locked(lock, f"the appliance's kernel {source.name}", progress):
         if not rebuild and (found := find_bundle(cache, source)):
             return found
         return _build(cache, source, progress)

@@ -65,6 +65,11 @@ class Home:
         return self.folder / "console.log"
 
     @property
+    def boot_log(self) -> Path:
+        """The console's output of the boot that a restored machine goes on from."""
+        return self.folder / "boot.log"
+
+    @property
     def record(self) -> Path:
         """What is known about the running machine."""
         return self.folder / "machine.json"

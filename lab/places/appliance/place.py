@@ -56,7 +56,7 @@ class AppliancePlace:
         parts = None if self.attaches else self._parts()
         home = Home.of(self._cache, self._lab)
         lock = self._cache.lock(f"machine-{self._lab}")
-        with locked(lock, f"starting the machine of lab {self._lab}", self._progress):
+        with locked(lock, f"the machine of lab {self._lab}", self._progress):
             try:
                 self._connection = self._reuse(home, parts)
             except MachineLost as error:

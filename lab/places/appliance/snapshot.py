@@ -1,9 +1,10 @@
 """The warm snapshot: a machine that has booted and read what every lab reads, ready to go on.
 
-It is three files. ``ram`` is the guest's memory; machines map it privately, so a restore reads
-only the pages that the guest touches, and machines share what none of them writes. ``state`` is
-the state of the devices, as QEMU's migration writes it. ``disk.qcow2`` lies between the image and
-a machine's own disk. None of them is written again, so any number of machines start from one.
+It is three files, and the log of that boot. ``ram`` is the guest's memory; machines map it
+privately, so a restore reads only the pages that the guest touches, and machines share what none of
+them writes. ``state`` is the state of the devices, as QEMU's migration writes it. ``disk.qcow2``
+lies between the image and a machine's own disk. None of them is written again, so any number of
+machines start from one.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ from lab.places.appliance.serial import USERLAND_UP
 from lab.places.base import Progress
 from probes.hooks.spec import BPF_FOLDER
 
-RAM, STATE, DISK, CODE = "ram", "state", "disk.qcow2", "code.json"
+RAM, STATE, DISK, CODE, BOOT_LOG = "ram", "state", "disk.qcow2", "code.json", "boot.log"
 
 #: The guest's tools that have no part in warming it up.
 _NOT_WARMING = ("boot", "receive", "run", "send")
@@ -93,6 +94,14 @@ def read_code(snapshot: Path) -> dict[str, str]:
     return tree
 
 
+def hand_boot_log_on(snapshot: Path, home: Home) -> None:
+    """Let a machine that is about to go on from a snapshot have the log of its boot."""
+    try:
+        shutil.copyfile(snapshot / BOOT_LOG, home.boot_log)
+    except FileNotFoundError:
+        home.boot_log.write_text("(an earlier version made the snapshot, and did not keep it)\n")
+
+
 def restored(spec: Machine, snapshot: Path) -> Machine:
     """Return a machine that goes on from a snapshot; its disk is to be made on the snapshot's."""
     memory = Memory(spec.memory.mib, snapshot / RAM, shared=False)
@@ -106,7 +115,7 @@ def ensure_snapshot(
 
     Raises CannotRun when it cannot be made, MachineLost when the machine broke on the way.
     """
-    with locked(cache.lock(f"warm-{key}"), "making the warm snapshot", progress):
+    with locked(cache.lock(f"warm-{key}"), "the warm snapshot", progress):
         if found := find_snapshot(cache, key):
             return found
         end_orphans(cache)
@@ -163,6 +172,7 @@ def _make(
         monitor.save(home.monitor, folder / STATE, _SAVING_S * slowness)
         launched.process.wait(_ENDING_S * slowness)
     (folder / CODE).write_text(json.dumps(code))
+    shutil.copyfile(home.log, folder / BOOT_LOG)
 
 
 def _prune(cache: Cache, key: str) -> None:

@@ -88,6 +88,7 @@ class _Starter:
         started = time.monotonic()
         with self.progress.step("restore the appliance"):
             machine.make_disk(self.home, folder / snapshot.DISK, "qcow2")
+            snapshot.hand_boot_log_on(folder, self.home)
             launched = machine.launch(
                 snapshot.restored(self.spec, folder), machine.SERVING_S * slowness
             )
@@ -102,6 +103,7 @@ class _Starter:
         started = time.monotonic()
         with self.progress.step("boot the appliance"):
             machine.make_disk(self.home, self.parts.cache.image / ROOT, "raw")
+            self.home.boot_log.unlink(missing_ok=True)
             launched = machine.launch(self.spec, machine.SERVING_S * slowness)
             with launched.console as console:
                 console.wait_for(USERLAND_UP, machine.BOOT_S * slowness)

@@ -5,17 +5,20 @@ from __future__ import annotations
 import argparse
 import io
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from lab import cli
 from lab.commands import COMMANDS
 from lab.console import Console
+from lab.doctor.model import Capability, no
 from lab.errors import UsageError
-from lab.outputs import require_writable
+from lab.outputs import require_file, require_folder
 from lab.places import choose
 from lab.places.appliance import image, kernels
 from lab.running.live import Live
+from lab.spelling import FILES_AS_TYPED, files_as_typed
 from lab.topology import load_topology
 
 
@@ -35,7 +38,7 @@ def empty_box(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     monkeypatch.setenv("L2TP_LAB_CACHE", str(cache))
     monkeypatch.delenv(choose.INSIDE, raising=False)
 
-    def decided(_: object) -> choose.Choice:
+    def decided(*_: object) -> choose.Choice:
         return choose.Choice(choose.Need.APPLIANCE, "a test")
 
     monkeypatch.setattr(choose, "decide", decided)
@@ -145,12 +148,27 @@ def test_output_that_cannot_be_written_is_refused_before_anything_is_begun(
     assert not empty_box.exists()
 
 
-def test_a_folder_that_is_closed_to_the_user_is_named(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("words", [["up"], ["check"], ["journey"]])
+def test_a_folder_where_nothing_can_be_written_is_named(
+    words: list[str], empty_box: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("os.access", lambda *_: False)  # root may write everywhere
-    with pytest.raises(UsageError, match=f"you may not write to {tmp_path}"):
-        require_writable("output", tmp_path / "run")
+    # Not even by root, who may write everywhere by the modes.
+    wrong = "nothing can be written to /proc"
+    assert wrong in said([*words, "--output", "/proc/run"], 2, capsys)
+    assert not empty_box.exists()
+
+
+def test_a_folder_is_not_taken_for_a_file_nor_a_file_for_a_folder(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(UsageError, match="file is a file, and no folder"):
+        require_folder("output", tmp_path / "file")
+    with pytest.raises(UsageError, match="this is a folder; name a file in it"):
+        require_file("output", tmp_path)
+    with pytest.raises(UsageError, match=f"Run: mkdir -p {tmp_path}/none"):
+        require_file("output", tmp_path / "none" / "file")
+    require_file("output", tmp_path / "file")
+    require_folder("output", tmp_path / "made" / "later")
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
 def test_nothing_to_take_down_is_no_error_and_sends_nobody_to_bring_it_up(
@@ -176,3 +194,79 @@ def test_a_node_without_a_daemon_is_refused_with_those_that_have_one(
     assert "no daemon runs on core; daemons run on lac, lns" in said(words, 2, capsys)
     other = [word.replace("core", "no-node") for word in words]
     assert "its nodes are lac, core" in said(other, 2, capsys)
+
+
+@pytest.mark.parametrize(
+    ("words", "meant"),
+    [
+        (["statsu"], "status"),
+        (["appliance", "stauts"], "status"),
+        (["trace", "--jsno"], "--json"),
+        (["trace", "--intervall=2"], "--interval"),
+        (["appliance", "build", "--agian"], "--again"),
+        (["up", "--place", "aplliance"], "appliance"),
+        (["debug", "5", "contrl", "on"], "control"),
+    ],
+)
+def test_the_word_that_was_probably_meant_is_named(
+    words: list[str], meant: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        cli.main(words)
+    assert stopped.value.code == 2
+    assert capsys.readouterr().err.endswith(f". Did you mean {meant}?\n")
+
+
+def test_a_word_like_no_other_is_refused_alone(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        cli.main(["trace", "--xyzzy", "quux"])
+    assert capsys.readouterr().err.endswith("unrecognized arguments: --xyzzy quux\n")
+
+
+def test_a_place_that_lacks_modules_has_a_cure_that_can_be_run(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv(choose.INSIDE, raising=False)
+    row = Capability("module l2tp_ppp", lambda: no("not there", "boot another"))
+    monkeypatch.setattr(choose, "missing", lambda *_, **__: [(row, row.ask())])
+    paragraph = said(["status", "--place", "here", "--lab", "two"], 4, capsys)
+    assert "lacks module l2tp_ppp" in paragraph
+    assert "run: l2tp-lab up --place appliance --lab two. " in paragraph
+
+
+def test_an_error_names_a_file_as_the_user_did(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    copy, typed = "/run/l2tp-lab-files/in/my.yml", "labs/my.yml"
+    monkeypatch.setenv(FILES_AS_TYPED, files_as_typed({copy: typed})[FILES_AS_TYPED])
+    paragraph = said(["up", "--topology", copy], 2, capsys)
+    assert f"there is no topology file {typed};" in paragraph
+
+
+RECORD = {
+    "node": "lac",
+    "tunnel_id": 15,
+    "peer_tunnel_id": 46,
+    "session_id": None,
+    "peer_session_id": None,
+    "time_ns": 1,
+    "source": "daemon",
+    "says": "tunnel opened",
+}
+
+
+@pytest.mark.parametrize("form", [[], ["--json"]])
+def test_a_timeline_with_nothing_of_a_tunnel_says_so_with_those_in_it(
+    form: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv(choose.INSIDE, "1")
+    monkeypatch.setattr("os.geteuid", lambda: 0)
+    told = SimpleNamespace(read=lambda: [RECORD], not_seen=list, honesty=[])
+    monkeypatch.setattr("lab.commands.timeline._sources", lambda *_: None)
+    monkeypatch.setattr("lab.running.timelines.LabTimeline", lambda _: told)
+    assert cli.main(["timeline", "--tunnel", "5", *form]) == 0
+    shown = capsys.readouterr()
+    assert (shown.out, shown.err.count("the tunnels in it: 15")) == ("", 1)
+    assert cli.main(["timeline", "--tunnel", "46", *form]) == 0
+    shown = capsys.readouterr()
+    assert "tunnel opened" in shown.out and shown.err == ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
@@ -14,7 +15,7 @@ from lab import cli
 from lab.commands import COMMANDS
 from lab.errors import CannotRun, LabError, MachineLost, UsageError
 from lab.places.forward import forward
-from lab.spelling import PLACE_ASKED_FOR
+from lab.spelling import FILES_AS_TYPED, PLACE_ASKED_FOR
 
 
 class RecordingPlace:
@@ -92,7 +93,9 @@ def test_a_users_own_command_travels_untouched() -> None:
     assert forwarded(words, RecordingPlace()) == words
 
 
-def test_files_are_brought_in_and_output_is_fetched(tmp_path: Path) -> None:
+def test_files_are_brought_in_and_output_is_fetched(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     topology = tmp_path / "my.yml"
     topology.write_text("name: mine\n")
     place = RecordingPlace(code=1)
@@ -104,6 +107,12 @@ def test_files_are_brought_in_and_output_is_fetched(tmp_path: Path) -> None:
     ((source, target),) = place.fetched
     assert line[3] == f"--output={source}"
     assert target == tmp_path / "run"
+    told = next(word for word in place.ran[-1] if word.startswith(FILES_AS_TYPED))
+    assert json.loads(told.partition("=")[2]) == {
+        line[2]: str(topology),
+        str(source): f"{tmp_path}/run",
+    }
+    assert capsys.readouterr().err == f"wrote {tmp_path}/run\n"
 
 
 @pytest.mark.parametrize("option", ["--output", "--out"])

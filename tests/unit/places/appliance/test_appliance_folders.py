@@ -94,15 +94,15 @@ def test_whoever_waits_says_for_what(tmp_path: Path, monkeypatch: pytest.MonkeyP
         return original(self, *args, **kwargs)  # type: ignore[arg-type]
 
     monkeypatch.setattr(FileLock, "acquire", acquire)
-    with locked(tmp_path / "lock", "building the image", recorder):
+    with locked(tmp_path / "lock", "the image", recorder):
         pass
     assert len(recorder.lines) == 1
-    assert "building the image" in recorder.lines[0]
+    assert "until another command has done with the image" in recorder.lines[0]
 
 
 def test_a_free_lock_is_taken_in_silence(tmp_path: Path) -> None:
     recorder = Recorder()
-    with locked(tmp_path / "lock", "building the image", recorder):
+    with locked(tmp_path / "lock", "the image", recorder):
         pass
     assert recorder.lines == []
 
