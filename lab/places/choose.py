@@ -60,6 +60,29 @@ def decide(wanted: str | None, lab: str = DEFAULT_LAB) -> Choice:
     return Choice(Need.APPLIANCE, f"this box lacks {first.name}{more}")
 
 
+def _or_in_the_appliance(
+    here: Choice, lab: str, wanted: str | None, kernel: str | None, *, looks_at_all: bool
+) -> Choice:
+    """Choose the appliance on a box that could do without, where something else speaks for it."""
+    if kernel and wanted:
+        raise UsageError(
+            f"--kernel {kernel} is for the appliance, and --place here is this box's own kernel: "
+            "leave one of them out"
+        )
+    if kernel:
+        return Choice(Need.APPLIANCE, "the kernel is asked for")
+    # Late, both: most commands do not get here, and each takes its time to import.
+    from lab.network.plan import runtime_folder
+    from lab.places.appliance.commands import running_kernel
+
+    if wanted or looks_at_all or runtime_folder(lab).exists():
+        return here
+    if running_kernel(lab) is None:
+        return here
+    end = command("appliance stop", lab)
+    return Choice(Need.APPLIANCE, f"the machine of lab “{lab}” runs; to end it: {end}")
+
+
 def choose(args: argparse.Namespace, console: Console, *, starts: bool) -> Place | None:
     """Choose, print the choice and prepare the box; None means: on this kernel, as root.
 
@@ -72,14 +95,16 @@ def choose(args: argparse.Namespace, console: Console, *, starts: bool) -> Place
     looks_at_all = getattr(args, "all", False)
     if looks_at_all and wanted == Need.HERE.value:
         return None
+    kernel = getattr(args, "kernel", None)
     choice = decide(wanted, args.lab)
+    if choice.need is Need.HERE:
+        choice = _or_in_the_appliance(choice, args.lab, wanted, kernel, looks_at_all=looks_at_all)
     if starts and SAID not in os.environ:
         console.say(f"place: {choice.need.value} ({choice.reason})")
     if choice.need is Need.HERE and os.geteuid() != 0:
         # Root prepares the box, so that sudo is asked once.
         return None
-    kernel = getattr(args, "kernel", None)
-    if kernel and choice.need is Need.APPLIANCE:
+    if kernel:
         from lab.places.appliance.kernelsource import verify_kernel
 
         verify_kernel(kernel)

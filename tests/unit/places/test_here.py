@@ -14,7 +14,7 @@ import pytest
 
 from lab.console import Console
 from lab.doctor.model import Need
-from lab.errors import CannotRun
+from lab.errors import CannotRun, UsageError
 from lab.places import choose, here
 
 
@@ -42,6 +42,31 @@ def test_the_choice_is_said_once_and_preparing_is_left_to_root(
     monkeypatch.setenv(choose.SAID, "1")
     choose.choose(args, Console(said), starts=True)
     assert said.getvalue().count("\n") == 1
+
+
+def test_a_kernel_or_a_machine_that_runs_speaks_for_the_appliance(
+    user: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    machines: dict[str, str] = {}
+    monkeypatch.setattr(choose, "prepare_box", lambda *_: None)
+    monkeypatch.setattr("lab.places.appliance.commands.running_kernel", machines.get)
+    monkeypatch.setattr("lab.network.plan.RUNTIME", tmp_path)
+
+    def reason(**words: object) -> str:
+        said = io.StringIO()
+        args = argparse.Namespace(lab="two", **words)
+        choose.choose(args, Console(said), starts=True)
+        return said.getvalue()
+
+    assert reason(kernel="6.1") == "place: appliance (the kernel is asked for)\n"
+    with pytest.raises(UsageError, match="leave one of them out"):
+        reason(kernel="6.1", place="here")
+    machines["two"] = "6.12"
+    assert reason().startswith("place: appliance (the machine of lab “two” runs; to end it: l2tp-l")
+    assert reason(place="here") == "place: here (asked for)\n"
+    assert reason(all=True).startswith("place: here ")
+    (tmp_path / "two").mkdir()
+    assert reason().startswith("place: here ")
 
 
 def test_what_looks_at_a_whole_kernel_needs_no_lab_and_no_machine(
