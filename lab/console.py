@@ -12,6 +12,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Protocol, TextIO
 
+from lab.pictures.width import cut
+
 
 class Ended(Protocol):
     """How a named step ended (ansible-runner's tasks look like this too)."""
@@ -99,4 +101,4 @@ class _TaskSteps:
     def ended(self, task: Ended) -> None:
         if task.state != "skipped":
             error = task.message if task.state == "failed" else ""
-            self.console.note(f"{task.name} ({task.state})"[:58], task.duration_s, error)
+            self.console.note(cut(f"{task.name} ({task.state})", 58), task.duration_s, error)

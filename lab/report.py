@@ -10,15 +10,19 @@ from typing import TYPE_CHECKING, Any
 from l2tp.protocol.errors import L2tpError
 from lab.console import Step
 from lab.interpreters import path_line
+from lab.pictures.width import folded
 from lab.results import Result
 from lab.results.writers import as_json as results_as_json
 from lab.results.writers import text
 from lab.running.live import Live
 from lab.spelling import command
 from lab.topology import Topology
+from probes.figures.table import ends_text
 
 if TYPE_CHECKING:
     from lab.running.views import Views
+
+_WIDTH = 79
 
 
 def picture(topology: Topology, status: Mapping[str, Any]) -> str:
@@ -31,11 +35,16 @@ def picture(topology: Topology, status: Mapping[str, Any]) -> str:
 
 def views_text(views: Views) -> str:
     """Say whether the daemons and the kernel agree, and what they do not agree on."""
-    if not views.disagreements:
-        foreign = views.foreign
-        told = "".join(f"; {n} are {daemon}'s, which tells nobody" for daemon, n in foreign.items())
-        return f"daemons, netlink and /proc agree ({views.objects} tunnel and session ends{told})"
-    return "\n".join(("not agreed:", *(f"  ✗ {one}" for one in views.disagreements)))
+    if views.disagreements:
+        wrong = (folded(f"  ✗ {one}", _WIDTH, "    ") for one in views.disagreements)
+        return "\n".join(("not agreed:", *(line for lines in wrong for line in lines)))
+    told = "".join(
+        f"; {ends_text(*ends)} of these: {daemon}'s, which tells nobody"
+        for daemon, ends in views.foreign.items()
+        if any(ends)
+    )
+    ends = ends_text(views.tunnels, views.sessions)
+    return "\n".join(folded(f"daemons, netlink and /proc agree on {ends}{told}", _WIDTH))
 
 
 def closing_words(live: Live, results: Sequence[Result], steps: Sequence[Step]) -> str:

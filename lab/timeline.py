@@ -15,6 +15,7 @@ from l2tp.log import plain
 from l2tp.protocol.codec import decode_message
 from l2tp.protocol.errors import L2tpError
 from l2tp.protocol.header import CONTROL_HEADER_SIZE, ControlHeader, decode_header
+from lab.pictures.width import cut
 
 Record = dict[str, Any]
 
@@ -178,13 +179,14 @@ _MARKS = {"kernel": "k", "pppd": "p", "daemon": "d"}
 
 
 class Drawing:
-    """Draws lines below 80 columns: time since the first, who tells, node, ids, what happened."""
+    """Draws lines: seconds since the first, who tells, node, ids, what happened."""
 
     def __init__(self) -> None:
         self._first: int | None = None
+        self._node_width = 7
 
-    def line(self, record: Record) -> str:
-        """Draw one record."""
+    def line(self, record: Record, width: int | None = None) -> str:
+        """Draw one record; cut to a width, with a mark, where one is given."""
         if self._first is None:
             self._first = record["time_ns"]
         ids = f"{record['tunnel_id'] or ''}"
@@ -193,4 +195,6 @@ class Drawing:
         seconds = (record["time_ns"] - self._first) / 1e9
         says = "".join(c if c.isprintable() else "?" for c in record["says"])
         mark = _MARKS[record["source"]]
-        return f"{seconds:11.6f} {mark} {record['node']:<7.7} {ids:<12} {says}"[:79]
+        self._node_width = max(self._node_width, len(record["node"]))
+        node = f"{record['node']:<{self._node_width}}"
+        return cut(f"{seconds:11.6f} {mark} {node} {ids:<12} {says}", width)

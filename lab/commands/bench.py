@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
@@ -78,21 +79,24 @@ def _measure_lab(args: argparse.Namespace, console: Console) -> dict[str, Any]:
 
 
 def _lines(measured: dict[str, Any]) -> Iterator[str]:
+    from lab.pictures.width import folded, width_of
+
+    width = width_of(sys.stdout)
     yield "conditions"
     for name, value in measured["conditions"].items():
-        yield f"  {name:<16} {value}"
-    yield f"\n{'figure (median)':<52}{'value':>9}{'goal':>9}"
+        yield from folded(f"  {name:<16} {value}", width, " " * 19)
+    yield f"\n{'figure (median)':<54}{'value':>9}{'goal':>9}"
     for figure in measured["figures"]:
         mark = " " if figure.is_met else "!"
         goal = f"< {figure.goal:g}" if figure.goal is not None else ""
-        yield f"{figure.name:<52}{figure.value:>9.1f}{mark}{goal:>8} {figure.unit}"
+        yield f"{figure.name:<54}{figure.value:>9.1f}{mark}{goal:>8} {figure.unit}".rstrip()
     for line in measured.get("remarks", ()):
-        yield f"  {line}"
+        yield from folded(f"  {line}", width, "    ")
     yield "\nthe least and the most of several runs"
     for figure in measured["figures"]:
         if len(figure.values) > 1:
             runs = f"{min(figure.values):.1f} to {max(figure.values):.1f}"
-            yield f"  {figure.name:<52}{runs:>16} {figure.unit}"
+            yield f"  {figure.name:<54}{runs:>16} {figure.unit}"
     if "profile" in measured:
         yield "\nwhere the time of the SCCRQ goes"
         for line in measured["profile"]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 
 from lab.console import Console
 from lab.doctor.model import Need
@@ -10,8 +11,8 @@ from lab.doctor.model import Need
 #: What the table means for whoever wants a lab: a “no” need not be cured by hand.
 _NEXT = {
     Need.HERE: "make lab, or l2tp-lab up, installs the programs that are missing for a lab here.",
-    Need.APPLIANCE: "make lab, or l2tp-lab up, installs the programs that are missing for the "
-    "appliance,\nwhich brings its own kernel; the other cures are for --place here.",
+    Need.APPLIANCE: "make lab, or l2tp-lab up, installs the programs that are missing for\n"
+    "the appliance, which brings its own kernel; the other cures are for\n--place here.",
 }
 
 
@@ -25,6 +26,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
     from lab.doctor.capabilities import SECTIONS
     from lab.doctor.report import as_json, as_text
     from lab.errors import CannotRun
+    from lab.pictures.width import width_of
     from lab.places.choose import decide
 
     place, code = None, 0
@@ -43,5 +45,5 @@ def run(args: argparse.Namespace, console: Console) -> int:
     if args.json:
         print(as_json(findings, place, reason))
     else:
-        print("\n".join(as_text(findings, verdict)))
+        print("\n".join(as_text(findings, verdict, width_of(sys.stdout))))
     return code

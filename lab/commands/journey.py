@@ -36,6 +36,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
     """Show journeys as they end; until ``--count``, or Ctrl-C."""
     from lab.network.plan import runtime_folder
     from lab.pictures.journey import draw_honesty, draw_journey
+    from lab.pictures.width import width_of
     from lab.results.pcapng import JourneyCapture
     from lab.running.daemons import bpf_cache
     from lab.running.journeys import followed
@@ -52,11 +53,12 @@ def run(args: argparse.Namespace, console: Console) -> int:
             if args.json:
                 print(json.dumps(record), flush=True)
             elif record["kind"] == "journey":
-                print(draw_journey(record, ascii_only=ascii_only), flush=True)
+                width = width_of(sys.stdout)
+                print(draw_journey(record, width=width, ascii_only=ascii_only), flush=True)
             else:
                 if record["kind"] == "ready":
                     console.say("following packets; Ctrl-C ends it")
-                print(draw_honesty(record), end="", flush=True)
+                print(draw_honesty(record, width=width_of(sys.stdout)), end="", flush=True)
     if args.output and capture.left_out:
         console.say(as_typed(f"{args.output} had no room for {capture.left_out} packets"))
     return 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
@@ -62,6 +63,7 @@ def _sources(args: argparse.Namespace, stack: ExitStack) -> Sources:
 
 def _print(sources: Sources, args: argparse.Namespace, *, follow: bool) -> str | None:
     """Print what fits; where nothing did, return which tunnels are in it."""
+    from lab.pictures.width import folded, width_of
     from lab.running.timelines import LabTimeline
     from lab.timeline import Drawing
     from probes.beat import Beat
@@ -73,9 +75,13 @@ def _print(sources: Sources, args: argparse.Namespace, *, follow: bool) -> str |
         while True:
             for record in timeline.settled() if follow else timeline.read():
                 tunnels[record["tunnel_id"]] = None
-                if _fits(record, args):
-                    fitting += 1
-                    print(json.dumps(record) if args.json else drawing.line(record), flush=True)
+                if not _fits(record, args):
+                    continue
+                fitting += 1
+                if args.json:
+                    print(json.dumps(record), flush=True)
+                else:
+                    print(drawing.line(record, width_of(sys.stdout)), flush=True)
             if not beat.next():
                 break
     if args.json:
@@ -83,7 +89,7 @@ def _print(sources: Sources, args: argparse.Namespace, *, follow: bool) -> str |
             print(json.dumps(record))
     else:
         for line in timeline.honesty:
-            print(line)
+            print("\n".join(folded(line, width_of(sys.stdout))))
     if fitting or follow:
         return None
     return ", ".join(str(number) for number in tunnels if number) or "(none)"

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from lab.doctor.model import Answer, Capability, Finding
+from lab.pictures.width import folded
 
 Findings = Mapping[str, Sequence[tuple[Capability, Finding]]]
 
@@ -14,17 +15,23 @@ _MARKS = {Answer.YES: "✓", Answer.NO: "✗", Answer.UNKNOWN: "?"}
 _NAME_WIDTH = 20
 
 
-def as_text(findings: Findings, verdict: str) -> Iterator[str]:
-    """Lay the findings out as lines of a table, each “no” with its cure below it."""
+def as_text(findings: Findings, verdict: str, width: int | None = None) -> Iterator[str]:
+    """Lay the findings out as lines of a table, each “no” with its cure below it.
+
+    width: where lines are folded; None folds none.
+    """
+    under = " " * (_NAME_WIDTH + 5)
     for section, rows in findings.items():
         yield f"{section}"
         for capability, finding in rows:
             mark = _MARKS[finding.answer]
-            yield f"  {mark} {capability.name:<{_NAME_WIDTH}} {finding.detail}"
+            line = f"  {mark} {capability.name:<{_NAME_WIDTH}} {finding.detail}"
+            yield from folded(line, width, under)
             if finding.answer is not Answer.YES:
-                yield f"    {'':<{_NAME_WIDTH}} cure: {finding.cure}"
+                yield from folded(f"{under}cure: {finding.cure}", width, f"{under}  ")
         yield ""
-    yield verdict
+    for line in verdict.splitlines():
+        yield from folded(line, width)
 
 
 def as_json(findings: Findings, place: str | None, reason: str) -> str:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from textwrap import wrap
 from typing import Any
+
+from lab.pictures.width import folded
 
 _NEWEST = 3
 _WIDTH = 79
@@ -14,11 +15,12 @@ def dropped_lines(status: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
     """Say which control datagrams each daemon dropped and why; ``status`` is by node."""
     for node, answer in status.items():
         if counts := answer.get("dropped"):
-            yield from _folded(f"{node} dropped {_counts(counts)}")
+            yield from folded(f"{node} dropped {_counts(counts)}", _WIDTH)
         for tunnel in answer["tunnels"]:
             if counts := tunnel.get("dropped"):
                 number = tunnel["local_tunnel_id"]
-                yield from _folded(f"{node}, of these on tunnel {number}: {_counts(counts)}")
+                told = f"{node}, of these on tunnel {number}: {_counts(counts)}"
+                yield from folded(told, _WIDTH)
 
 
 def ended_lines(status: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
@@ -29,11 +31,7 @@ def ended_lines(status: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
         for one in gone[-_NEWEST:]:
             peer = one["peer_host_name"] or one["peer"]
             tunnel = f"tunnel {one['local_tunnel_id']} to {peer}"
-            yield from _folded(f"{node}: {tunnel} ended: {one['cause']}")
-
-
-def _folded(line: str) -> list[str]:
-    return wrap(line, _WIDTH, subsequent_indent="  ", break_on_hyphens=False)
+            yield from folded(f"{node}: {tunnel} ended: {one['cause']}", _WIDTH)
 
 
 def _counts(counts: Mapping[str, int]) -> str:

@@ -3,27 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from textwrap import wrap
 from typing import Any
 
 from lab.pictures.canvas import to_ascii
+from lab.pictures.width import cut, cut_front, folded
 from probes.figures.table import cost
 from probes.hooks.state import missed_lines
 from probes.journeys.events import JOURNEY_LOSS_MEANINGS, JourneyLoss
 
-WIDTH = 79
 _NAME = 8
+_INDENT = "    "
 
 _MARKS = {"delivered": "✓", "passed_up": "↑", "left": "→", "waiting": "…", "lost_from_sight": "?"}
 
-# What happens at a hop, where its name does not say it to everybody.
+# What happens at a hop, where its name does not say it to everybody; in 16 columns, to fit in 79.
 _SAYS = {
     "ppp_start_xmit": "into PPP",
     "pppol2tp_xmit": "PPP header added",
     "l2tp_xmit_skb": "into the driver",
-    "ip_queue_xmit": "L2TP and UDP added",
-    "inet6_csk_xmit": "L2TP and UDP added",
-    "net_dev_queue": "into the device's queue",
+    "ip_queue_xmit": "L2TP + UDP added",
+    "inet6_csk_xmit": "L2TP + UDP added",
+    "net_dev_queue": "into its queue",
     "net_dev_start_xmit": "onto the wire",
     "netif_receive_skb": "off the wire",
     "l2tp_udp_encap_recv": "into the driver",
@@ -31,52 +31,49 @@ _SAYS = {
     "pppol2tp_recv": "L2TP removed",
     "ppp_input": "into PPP",
     "netif_rx": "to its interface",
-    "passed_up": "to the UDP socket",
+    "passed_up": "to a UDP socket",
     "cloned": "copied",
-    "received": "taken by the stack",
+    "received": "into the stack",
     "dropped": "freed as lost",
     "consumed": "freed as done",
 }
 
 
-def draw_journey(journey: Mapping[str, Any], *, ascii_only: bool = False) -> str:
-    """Draw a journey (docs/trace.md) below 80 columns."""
-    text = "\n".join(_lines(journey)) + "\n"
+def draw_journey(
+    journey: Mapping[str, Any], *, width: int | None = None, ascii_only: bool = False
+) -> str:
+    """Draw a journey (docs/trace.md); nothing is cut or folded unless a width is given."""
+    text = "\n".join(_lines(journey, width)) + "\n"
     return to_ascii(text) if ascii_only else text
 
 
-def _lines(journey: Mapping[str, Any]) -> Iterator[str]:
+def _lines(journey: Mapping[str, Any], width: int | None) -> Iterator[str]:
     end = journey["end"]
     mark = _MARKS.get(end["outcome"], "✗")
     copy = "a copy of it: " if journey["copy_of"] else ""
     again = "it went on: " if journey["again"] else ""
-    yield from _wrapped(f"{mark} {again}{copy}{_packet(journey['packet'])}")
+    yield from folded(f"{mark} {again}{copy}{_packet(journey['packet'])}", width, _INDENT)
     node = None
     before = None
     for hop in journey["hops"]:
         here = hop["node"] or (str(hop["netns"]) if hop["netns"] else node)
-        shown = here if here != node else ""
+        shown = (here or "") if here != node else ""
         node = here
         length = hop["length"]
         change = "" if before in (None, length) else f"{length - before:+d}"
         before = length
-        yield (
-            f"  {_end_of(shown or ''):<8} {_end_of(hop['interface'] or ''):<8} {hop['hop']:<19}"
+        most = None if width is None else _NAME
+        names = (cut_front(name, most) for name in (shown, hop["interface"] or ""))
+        line = (
+            f"  {' '.join(f'{name:<{_NAME}}' for name in names)} {hop['hop']:<19}"
             f"{length:>6} {change:>5} {duration(hop['since_ns']):>9}  {_note(hop)}"
-        )[:WIDTH].rstrip()
-    yield from _wrapped(f"  {end['says']}, after {duration(journey['duration_ns']).strip()}")
+        )
+        yield cut(line, width)
+    took = duration(journey["duration_ns"]).strip()
+    yield from folded(f"  {end['says']}, after {took}", width, _INDENT)
     if end["reason"] or end["function"]:
         function = end["function"] or "an unknown function"
-        yield from _wrapped(f"  the kernel says: {end['reason']} in {function}")
-
-
-def _wrapped(line: str) -> list[str]:
-    return wrap(line, WIDTH, subsequent_indent="    ", break_on_hyphens=False)
-
-
-def _end_of(name: str) -> str:
-    """Cut a name to its column: names that are long differ at their ends."""
-    return name if len(name) <= _NAME else "…" + name[1 - _NAME :]
+        yield from folded(f"  the kernel says: {end['reason']} in {function}", width, _INDENT)
 
 
 def _packet(packet: Mapping[str, Any]) -> str:
@@ -88,7 +85,7 @@ def _packet(packet: Mapping[str, Any]) -> str:
 def _note(hop: Mapping[str, Any]) -> str:
     if hop["tunnel_id"]:
         return f"{hop['tunnel_id']}/{hop['session_id'] or 0}"
-    return _SAYS[hop["hop"]][:16]
+    return _SAYS[hop["hop"]]
 
 
 def duration(time_ns: int) -> str:
@@ -117,9 +114,9 @@ def honesty(status: Mapping[str, Any]) -> list[str]:
     return lines
 
 
-def draw_honesty(status: Mapping[str, Any]) -> str:
+def draw_honesty(status: Mapping[str, Any], *, width: int | None = None) -> str:
     """Say what was not seen, and in the end what the probes cost."""
     lines = honesty(status)
     if status["kind"] == "status":
         lines.append(cost(status["hooks"]))
-    return "".join(line + "\n" for line in lines)
+    return "".join(f"{part}\n" for line in lines for part in folded(line, width))

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from typing import TextIO
 
+from lab.pictures.width import folded
+
 
 class Rounds:
     """Writes rounds to a stream; ``shown`` counts them."""
@@ -15,15 +17,18 @@ class Rounds:
         self.shown = 0
 
     def add(self, text: str) -> None:
-        """Show a round of several lines: over the one before where the terminal holds it."""
+        """Show a round of several lines: over the one before where the terminal holds it.
+
+        What is wider than a terminal is broken there, at words."""
         columns, rows = self._terminal()
+        if columns:
+            lines = (folded(line, columns) for line in text.split("\n"))
+            text = "\n".join(part for line in lines for part in line)
         if self._height and columns:
             self._stream.write(f"\x1b[{self._height}F\x1b[J")
         elif self.shown:
             self._stream.write("\n")
-        height = (
-            sum(-(-max(len(line), 1) // columns) for line in text.split("\n")) if columns else 0
-        )
+        height = len(text.split("\n")) if columns else 0
         # What has left the screen at its top cannot be drawn over.
         self._height = height if height < rows else 0
         self.add_line(text)

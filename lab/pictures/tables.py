@@ -11,6 +11,7 @@ from typing import Any
 
 from lab.pictures.canvas import to_ascii
 from lab.pictures.scene import Status
+from lab.pictures.width import cut
 
 WIDTH = 79
 
@@ -111,12 +112,8 @@ def _table(
         widest = max(range(first_figure), key=lambda column: widths[column])
         widths[widest] -= 1
     for row in table:
-        cells = (_cut(text, width) for text, width in zip(row, widths, strict=True))
+        cells = (cut(text, width) for text, width in zip(row, widths, strict=True))
         yield "  ".join(
             cell.rjust(widths[column]) if column >= first_figure else cell.ljust(widths[column])
             for column, cell in enumerate(cells)
         ).rstrip()
-
-
-def _cut(text: str, width: int) -> str:
-    return text if len(text) <= width else f"{text[: width - 1]}…"

@@ -17,6 +17,7 @@ from lab.pictures.scene import (
     make_scene,
     short_address,
 )
+from lab.pictures.width import cut, folded
 from lab.topology import Topology
 
 WIDTH = 79
@@ -37,7 +38,7 @@ def draw_text(scene: Scene, *, width: int = WIDTH, ascii_only: bool = False) -> 
     """Draw a scene in at most ``width`` columns; as a list where the boxes do not fit beside."""
     drawing = _Drawing(scene, width)
     lines = drawing.lines() if drawing.fits else list(_listing(scene, width))
-    text = "\n".join([scene.title[:width], "", *lines]) + "\n"
+    text = "\n".join([*folded(scene.title, width), "", *lines]) + "\n"
     return to_ascii(text) if ascii_only else text
 
 
@@ -254,8 +255,10 @@ def _listing(scene: Scene, width: int) -> Iterator[str]:
                     )
     for pipe in scene.pipes:
         yield ""
-        yield f"{pipe.lac} ══ {pipe.name}  {_ids(pipe)} ══ {pipe.lns}".replace("   ", " ")[:width]
-        yield f"  {pipe.lac_address} ↔ {pipe.lns_address}, UDP port {pipe.port}"[:width]
+        line = f"{pipe.lac} ══ {pipe.name}  {_ids(pipe)} ══ {pipe.lns}".replace("   ", " ")
+        yield cut(line, width)
+        line = f"  {pipe.lac_address} ↔ {pipe.lns_address}, UDP port {pipe.port}"
+        yield from folded(line, width, "    ")
         for strand in pipe.strands:
             yield from (f"  {line}" for line in _filled(strand_parts(strand), width - 2))
         if pipe.more:

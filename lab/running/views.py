@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
 
@@ -59,22 +59,28 @@ class Disagreement:
 
 @dataclass(frozen=True, slots=True)
 class Views:
-    """The daemons' status by node, how many objects were compared, and what does not agree."""
+    """The daemons' status by node, how many ends were compared, and what does not agree."""
 
     status: dict[str, dict[str, Any]]
-    objects: int
+    tunnels: int
+    sessions: int
     disagreements: tuple[Disagreement, ...]
 
     @property
-    def foreign(self) -> Counter[str]:
-        """How many tunnels and sessions are a foreign daemon's, by whose."""
-        return Counter(
-            status["daemon"]
-            for status in self.status.values()
-            if "daemon" in status
-            for tunnel in status["tunnels"]
-            for _ in (tunnel, *tunnel["sessions"])
-        )
+    def objects(self) -> int:
+        """How many ends of tunnels and of sessions were compared."""
+        return self.tunnels + self.sessions
+
+    @property
+    def foreign(self) -> dict[str, tuple[int, int]]:
+        """How many ends of tunnels and of sessions are a foreign daemon's, by whose."""
+        tunnels: Counter[str] = Counter()
+        sessions: Counter[str] = Counter()
+        for status in self.status.values():
+            if "daemon" in status:
+                tunnels[status["daemon"]] += len(status["tunnels"])
+                sessions[status["daemon"]] += sum(len(t["sessions"]) for t in status["tunnels"])
+        return {daemon: (tunnels[daemon], sessions[daemon]) for daemon in tunnels}
 
     @property
     def nodes(self) -> list[str]:
@@ -93,14 +99,14 @@ def look(live: Live, rounds: int = 3) -> Views:
             break
         again = _look_once(live)
         lasting = tuple(one for one in again.disagreements if one in views.disagreements)
-        views = Views(again.status, again.objects, lasting)
+        views = replace(again, disagreements=lasting)
     return views
 
 
 def _look_once(live: Live) -> Views:
     status: dict[str, dict[str, Any]] = {}
     disagreements: list[Disagreement] = []
-    objects = 0
+    tunnel_ends, session_ends = 0, 0
     for node in (node.name for node in live.topology.nodes):
         daemon: dict[Key, Sight] = {}
         if node in live.daemons:
@@ -114,9 +120,11 @@ def _look_once(live: Live) -> Views:
         tunnels, sessions = l2tp_objects(live.netns(node))
         seen = (daemon, netlink_view(tunnels, sessions), proc_view(entries(live.netns(node))))
         disagreements += compare(node, seen, daemon_tells=node not in live.peers)
-        objects += len({key for view in seen for key in view})
+        keys = {key for view in seen for key in view}
+        session_ends += sum(session_id != 0 for _, session_id in keys)
+        tunnel_ends += sum(session_id == 0 for _, session_id in keys)
     live.complete(status)
-    return Views(status, objects, tuple(disagreements))
+    return Views(status, tunnel_ends, session_ends, tuple(disagreements))
 
 
 def daemon_view(status: Mapping[str, Any]) -> dict[Key, Sight]:

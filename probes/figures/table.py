@@ -18,6 +18,13 @@ WIDTH = 80
 _PREFIXES = " kMGTPE"
 
 
+def ends_text(tunnels: int, sessions: int) -> str:
+    """Say how many ends of tunnels and of sessions: each namespace has an end of its own."""
+    counted = ((tunnels, "tunnel"), (sessions, "session"))
+    words = [f"{n} {what} end{'' if n == 1 else 's'}" for n, what in counted if n]
+    return " and ".join(words) or "no tunnel or session end"
+
+
 def netns_names(folder: Path = Path("/run/netns")) -> dict[int, str]:
     """Name the network namespaces that have a name (ip netns), by inode number."""
     names: dict[int, str] = {}
@@ -149,7 +156,8 @@ def _reconciled(snapshot: Snapshot, names: Mapping[int, str]) -> Iterator[str]:
         if older and row["session_id"]:
             yield f"{who}: older than the probes, and in no figure here: {', '.join(older)}"
     if held and not wrong:
-        yield f"the driver's own counters agree: {len(held)} tunnels and sessions"
+        sessions = sum(row["session_id"] != 0 for row in held)
+        yield f"the driver's own counters agree for {ends_text(len(held) - sessions, sessions)}"
     unheld = sum(
         row["driver"] is None and row["uses"] > 0 and row["ended_ns"] is None
         for row in snapshot["figures"]

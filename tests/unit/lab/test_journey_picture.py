@@ -1,4 +1,4 @@
-"""A journey on a terminal: hops, lengths, times, the end; below 80 columns."""
+"""A journey drawn: hops, lengths, times, the end; on a terminal within its width."""
 
 from __future__ import annotations
 
@@ -63,9 +63,22 @@ def test_no_line_reaches_80_columns_and_ascii_is_ascii() -> None:
     told = journey(*hops, **lost, reason="TOO_LONG", function="a_function_with_a_long_name" * 2)
     address = "2001:db8:aaaa:bbbb:cccc:dddd:eeee:ffff"
     told["packet"] |= {"source": address, "destination": address}
-    text = draw_journey(told | {"again": True, "copy_of": "a-1"}, ascii_only=True)
+    text = draw_journey(told | {"again": True, "copy_of": "a-1"}, width=79, ascii_only=True)
     assert text.isascii()
     assert max(map(len, text.splitlines())) < 80
+
+
+def test_nothing_is_cut_without_a_width_and_with_one_what_is_cut_is_marked() -> None:
+    told = journey(
+        hop("net_dev_queue", 1, 84, node="a-long-node-name", interface="interface-name1"),
+        hop("passed_up", 1, 84),
+        hop("received", 1, 84),
+    )
+    whole = draw_journey(told)
+    assert "a-long-node-name interface-name1 net_dev_queue" in whole
+    assert "…" not in whole and "into its queue" in whole and "into the stack" in whole
+    for line in draw_journey(told, width=70).splitlines()[1:4]:
+        assert len(line) <= 70 and line.endswith("…")
 
 
 def test_times_have_the_unit_that_suits_them() -> None:
@@ -76,7 +89,7 @@ def test_times_have_the_unit_that_suits_them() -> None:
 
 def test_long_names_keep_the_end_that_tells_them_apart() -> None:
     hops = [hop("ppp_start_xmit", 0, 84, node=name) for name in ("l2tp-lab-lac", "l2tp-lab-lns")]
-    first, second = draw_journey(journey(*hops)).splitlines()[1:3]
+    first, second = draw_journey(journey(*hops), width=79).splitlines()[1:3]
     assert (first.split()[0], second.split()[0]) == ("…lab-lac", "…lab-lns")
 
 

@@ -132,7 +132,7 @@ def test_tables_and_picture_show_whose_it_is() -> None:
     assert table.count("xl2tpd's") == 2
     assert "192.0.2.66:1701" in table
     assert "xlns" in draw(INTEROP, {"xlns": status})
-    assert Views({"xlns": status}, 2, ()).foreign == {"xl2tpd": 2}
+    assert Views({"xlns": status}, 1, 1, ()).foreign == {"xl2tpd": (1, 1)}
 
 
 @pytest.fixture

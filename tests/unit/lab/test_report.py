@@ -10,9 +10,10 @@ import pytest
 
 from l2tp.daemon.control import ControlError
 from lab.errors import LabError
-from lab.report import as_json, closing_words
+from lab.report import as_json, closing_words, views_text
 from lab.results import Observation, Result
 from lab.running.live import Live
+from lab.running.views import Disagreement, Views
 from lab.spelling import PLACE_ASKED_FOR
 from lab.topology import Topology, load_topology
 
@@ -41,6 +42,17 @@ def test_verdicts_are_shown_where_no_picture_can_be_drawn() -> None:
     words = closing_words(LIVE, [RESULT], [])
     assert "no picture: no daemon answers on control.sock" in words
     assert RESULT.name in words and "l2tp-lab down" in words
+
+
+def test_agreement_says_what_was_counted_and_fits_a_terminal() -> None:
+    foreign = {"daemon": "xl2tpd", "tunnels": [{"sessions": [{}]}]}
+    assert views_text(Views({"xlns": foreign}, 2, 3, ())) == (
+        "daemons, netlink and /proc agree on 2 tunnel ends and 3 session ends; 1 tunnel\n"
+        "  end and 1 session end of these: xl2tpd's, which tells nobody"
+    )
+    long = Disagreement("lac", 7, 9, "the daemon " + "has what netlink has not, " * 4)
+    lines = views_text(Views({}, 1, 0, (long,))).splitlines()
+    assert len(lines) > 2 and max(map(len, lines)) < 80
 
 
 def test_the_document_says_what_it_lacks() -> None:

@@ -46,9 +46,12 @@ def test_a_file_gets_one_after_the_other() -> None:
 def test_a_terminal_shows_the_last_one_in_its_place(terminal: tuple[TextIO, int]) -> None:
     stream, ours = terminal
     rounds = Rounds(stream)
-    rounds.add("a\n" + "b" * 21)  # the second line needs two
+    rounds.add(f"a\n{'b' * 18} c")  # as wide as the terminal
+    rounds.add(f"a\n{'b' * 18} cd")
     rounds.add("c")
-    assert told(ours, "c") == f"a\r\n{'b' * 21}\r\n\x1b[3F\x1b[Jc\r\n"
+    wide = f"a\r\n{'b' * 18} c\r\n"
+    broken = f"a\r\n{'b' * 18}\r\n  cd\r\n"
+    assert told(ours, "\x1b[Jc") == f"{wide}\x1b[2F\x1b[J{broken}\x1b[3F\x1b[Jc\r\n"
 
 
 def test_what_is_higher_than_the_terminal_is_not_drawn_over(terminal: tuple[TextIO, int]) -> None:

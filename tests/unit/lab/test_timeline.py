@@ -134,12 +134,25 @@ def test_what_cannot_be_decoded_says_why() -> None:
     assert broken["details"]["cause"]
 
 
-def test_lines_stay_below_80_columns() -> None:
+def test_a_line_is_whole_and_cut_with_a_mark_where_a_width_is_given() -> None:
     drawing = Drawing()
     (record,) = timeline().join(
         {"lac": [log("PppdSaid", 5, 65535, session=65535, line="x\x1b[31m" * 60)]}, []
     )
-    line = drawing.line(record)
-    assert len(line) < 80
+    whole = drawing.line(record)
+    assert whole.endswith("x?[31m" * 60)
+    line = drawing.line(record, 80)
+    assert (len(line), line[-1]) == (80, "…") and whole.startswith(line[:-1])
     assert "\x1b" not in line
     assert "65535/65535" in line
+
+
+def test_a_long_nodes_name_is_whole_and_widens_its_column() -> None:
+    drawing = Drawing()
+    lines = [
+        drawing.line(record)
+        for record in timeline().join({}, [moment("tunnel_registered", 1, 4026531840),
+                                           moment("tunnel_deleted", 2, 101)])
+    ]  # fmt: skip
+    assert "4026531840" in lines[0]
+    assert lines[0].index("tunnel") == lines[1].index("tunnel")

@@ -190,7 +190,7 @@ def test_what_is_older_than_the_probes_is_told_and_no_fault() -> None:
     older = {"rx_packets": 4, "rx_bytes": 100}
     text = beside(Reconciliation(agrees=True, counters={}, older=older, differs={}))
     assert "lab-lns 7/9: older than the probes, and in no figure here: 4 rx_packets" in text
-    assert "the driver's own counters agree: 1 tunnels and sessions" in text
+    assert "the driver's own counters agree for 1 session end" in text
 
 
 def test_without_the_drivers_counters_the_reason_is_told() -> None:
