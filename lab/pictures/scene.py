@@ -7,12 +7,12 @@ from a topology and what the daemons' ``status`` says now.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from ipaddress import ip_interface
 from typing import Any, TypeVar
 
-from lab.topology import Call, End, Impairment, Link, Topology, Tunnel
+from lab.topology import End, Impairment, Link, Topology, Tunnel
 
 Status = Mapping[str, Any]
 """A daemon's answer to ``status``."""
@@ -263,17 +263,18 @@ def _pipe(topology: Topology, tunnel: Tunnel, live: Mapping[str, Status]) -> Pip
         state=lac.get("state") or ("absent" if tunnel.lac in live else ""),
         lac_tunnel_id=_known(lac.get("local_tunnel_id")),
         lns_tunnel_id=_known(lac.get("peer_tunnel_id")),
-        strands=tuple(_strand(topology, call, lac, lns) for call in tunnel.calls),
+        strands=tuple(_strands(topology, tunnel, lac, lns)),
     )
 
 
 def _lac_entry(topology: Topology, tunnel: Tunnel, status: Status | None) -> Status:
-    """Find a tunnel in its LAC's status: by its ends, and among several by who calls in it."""
+    """Find a tunnel in its LAC's status: by its ends and its name, else by who calls in it."""
     entries = [
         entry
         for entry in (status or {}).get("tunnels", [])
         if _host(entry.get("local")) in (tunnel.lac_address, "")
         and _host(entry.get("peer")) == tunnel.lns_address
+        and entry.get("name") in (tunnel.name, None)  # the kernel, which tells of others, has none
     ]
     users = {call.user for call in tunnel.calls}
     for entry in entries:
@@ -281,7 +282,8 @@ def _lac_entry(topology: Topology, tunnel: Tunnel, status: Status | None) -> Sta
             return _mapping(entry)
     ends = (tunnel.lac_address, tunnel.lns_address)
     same = [t for t in topology.l2tp.tunnels if (t.lac_address, t.lns_address) == ends]
-    return _mapping(entries[0]) if len(same) == 1 and entries else {}
+    sure = [entry for entry in entries if entry.get("name") or len(same) == 1]
+    return _mapping(sure[0]) if sure else {}
 
 
 def _lns_entry(lac: Status, status: Status | None) -> Status:
@@ -291,17 +293,31 @@ def _lns_entry(lac: Status, status: Status | None) -> Status:
     return {}
 
 
-def _strand(topology: Topology, call: Call, lac: Status, lns: Status) -> Strand:
-    calls: Sequence[Status] = lac.get("sessions", [])
-    here: Status = next((s for s in calls if s.get("user") == call.user), {})
+def _strands(topology: Topology, tunnel: Tunnel, lac: Status, lns: Status) -> Iterator[Strand]:
+    """Give the topology's calls, and then the sessions that were dialled beside them."""
+    sessions: list[Status] = list(lac.get("sessions", []))
+    for call in tunnel.calls:
+        here: Status = next((s for s in sessions if s.get("user") == call.user), {})
+        if here:
+            sessions.remove(here)
+        yield _strand(topology, call.user, here, lns)
+    for here in sessions:
+        if here.get("state") != "closed":
+            yield _strand(topology, "", here, lns)
+
+
+def _strand(topology: Topology, caller: str, here: Status, lns: Status) -> Strand:
+    """Draw a session by what its LAC says of it; ``caller`` is "" where no call asks for it."""
     peer_id = here.get("peer_session_id")
     sessions: Sequence[Status] = lns.get("sessions", [])
     there: Status = next(
         (s for s in sessions if peer_id is not None and s.get("local_session_id") == peer_id), {}
     )
     here_ppp, there_ppp = here.get("ppp") or {}, there.get("ppp") or {}
+    user = caller or here.get("user") or there.get("user") or "?"
+    prefixes = {known.name: known.framed_ipv6_prefix for known in topology.l2tp.users}
     return Strand(
-        user=call.user,
+        user=user,
         state=here.get("state") or "",
         lac_session_id=_known(here.get("local_session_id")),
         lns_session_id=_known(peer_id),
@@ -309,7 +325,7 @@ def _strand(topology: Topology, call: Call, lac: Status, lns: Status) -> Strand:
         lac_ipv4=here_ppp.get("local_ipv4") or "",
         lns_interface=there_ppp.get("interface") or "",
         lns_ipv4=there_ppp.get("local_ipv4") or here_ppp.get("peer_ipv4") or "",
-        ipv6_prefix=topology.user(call.user).framed_ipv6_prefix or "",
+        ipv6_prefix=prefixes.get(user) or "",
     )
 
 

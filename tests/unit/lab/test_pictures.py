@@ -185,6 +185,30 @@ def test_live_sessions_are_found_by_user_whatever_their_order() -> None:
     assert (pipes["far-1"].state, pipes["far-1"].lns_tunnel_id) == ("opening", "")
 
 
+def test_sessions_dialled_beside_the_topologys_calls_are_drawn_too() -> None:
+    calls = [session(1, 50009, "alice", interface="ppp0"), session(2, 50010, "alice"),
+             session(3, 50011, "guest")]  # fmt: skip
+    closed = {**session(4, 50012, "gone"), "state": "closed"}
+    ends = ("192.0.2.1:1701", "198.51.100.2:1701")
+    live = {"lac": {"tunnels": [tunnel(17321, 40211, ends, *calls, closed)]}}
+    (pipe,) = make_scene(load_topology("default"), live).pipes
+    drawn = [(strand.user, strand.lac_session_id) for strand in pipe.strands]
+    assert drawn == [("alice", "1"), ("alice", "2"), ("guest", "3")]
+    text = draw_text(make_scene(load_topology("default"), live))
+    assert "session 2 ↔ 50010" in text and "guest · session 3 ↔ 50011" in text
+
+
+def test_a_tunnel_without_a_topologys_user_is_found_by_its_name() -> None:
+    ends = ("192.0.2.1:1701", "198.51.100.2:1701")
+    first = {**tunnel(5, 50, ends), "name": "lac-lns-1"}
+    second = {**tunnel(6, 60, ends, session(1, 2, "guest")), "name": "lac-lns-2"}
+    counts = Counts(tunnels=2, sessions=1)
+    scene = make_scene(load_topology("scale", counts=counts), {"lac": {"tunnels": [second, first]}})
+    found = [(pipe.name, pipe.lac_tunnel_id) for pipe in scene.pipes]
+    assert found == [("lac-lns-1", "5"), ("lac-lns-2", "6")]
+    assert [strand.user for strand in scene.pipes[1].strands][-1] == "guest"
+
+
 @pytest.mark.parametrize("live", [DEFAULT, TWO, {}, {"lac": {"tunnels": []}}])
 def test_tables_stay_below_80_columns(live: dict[str, Any]) -> None:
     text = tunnel_table(live)
