@@ -13,7 +13,7 @@ from pathlib import Path
 from l2tp.daemon.control import WrongRequest
 from l2tp.protocol.errors import L2tpError
 from lab.commands import COMMANDS, Command, Where
-from lab.commands.parser import Parser
+from lab.commands.parser import Help, Parser
 from lab.commands.where import shared_options
 from lab.console import Console
 from lab.errors import LabError
@@ -127,7 +127,11 @@ def _parser(words: Sequence[str]) -> Parser:
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for name, command in COMMANDS.items():
         added = commands.add_parser(
-            name, help=command.help, description=command.description, parents=[shared]
+            name,
+            help=command.help,
+            description=command.description,
+            parents=[shared],
+            formatter_class=Help,
         )
         added.set_defaults(parser=added)
         if name in words:

@@ -23,7 +23,8 @@ _PATIENCE_S = 90.0
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.usage = (
-        "l2tp-lab debug [TUNNEL[/SESSION] CATEGORY on|off] [--node NODE] [--follow] [--json]"
+        "l2tp-lab debug [TUNNEL[/SESSION] CATEGORY on|off]\n"
+        "                      [--node NODE] [--follow] [--json]"
     )
     parser.add_argument(
         "ids", nargs="?", metavar="TUNNEL[/SESSION]", help="ids as in l2tp-lab status, of any end"

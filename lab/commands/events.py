@@ -11,9 +11,27 @@ from typing import Any
 from lab.console import Console
 from lab.errors import LabError
 
+_LINES = """
+A line is an event from now on, until Ctrl-C: seconds of CLOCK_MONOTONIC, the
+node, its ids as TUNNEL/SESSION ("-": none), the event, and what it tells as
+NAME=VALUE. Events are the daemons' words: MessageSent, MessageReceived,
+TunnelRequested, TunnelEstablished, SessionEstablished, PppUp, NetworkSet,
+SessionReady, TunnelClosed and so on. What came before: l2tp-lab timeline.
+
+fields of every object of --json:
+  node               whose daemon tells it
+  event              what happened
+  time_ns wall_ns    when: CLOCK_MONOTONIC, and since 1970, in nanoseconds
+  local_tunnel_id local_session_id
+                     ids at that node; null where it is about neither
+and those of the event, such as name, ns, nr, transmission and peer of a
+message, cause of an end, and line of what pppd said.
+"""
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
+    parser.epilog = _LINES
     parser.add_argument("node", nargs="?", help="of this node's daemon only")
     parser.add_argument("--json", action="store_true", help="every record whole, one a line")
     parser.add_argument("--count", type=_count, metavar="N", help="end after so many records")

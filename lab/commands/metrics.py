@@ -10,9 +10,22 @@ from tempfile import TemporaryDirectory
 
 from lab.console import Console
 
+_SCRAPING = """
+how to scrape: --serve prints where the token is, in a file where the lab runs
+(in the appliance, if it runs there). In another shell of this box:
+  TOKEN=$(l2tp-lab shell -- cat PATH-THAT-WAS-PRINTED)
+  curl -H "Authorization: Bearer $TOKEN" http://127.0.0.1:9801/metrics
+For Prometheus, in scrape_configs:
+  - job_name: l2tp-lab
+    static_configs: [{targets: ["127.0.0.1:9801"]}]
+    authorization: {credentials: TOKEN}
+Each --serve makes a new token. docs/trace.md lists the metrics.
+"""
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
+    parser.epilog = _SCRAPING
     parser.add_argument(
         "--serve",
         action="store_true",

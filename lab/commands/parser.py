@@ -1,4 +1,4 @@
-"""The parser of the command line, which says what was probably meant by a misspelt word."""
+"""The parser of the command line: the layout of help, and what a misspelt word probably meant."""
 
 from __future__ import annotations
 
@@ -10,6 +10,15 @@ from lab.spelling import nearest
 
 _CHOICE = re.compile(r"invalid choice: '(?P<word>[^']*)' \(choose from (?P<known>.*)\)")
 _OPTION = re.compile(r"(?<![\w-])--[a-z][a-z0-9-]*")
+
+
+class Help(argparse.HelpFormatter):
+    """Wraps what is one paragraph, and leaves a text of several lines as it is laid out."""
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        if "\n" in text:
+            return "\n".join(indent + line for line in text.strip().splitlines())
+        return super()._fill_text(text, width, indent)
 
 
 class Parser(argparse.ArgumentParser):

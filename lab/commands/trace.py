@@ -18,8 +18,28 @@ if TYPE_CHECKING:
     from probes.figures.choosing import Choice
 
 
+_COLUMNS = """
+the columns, counted since the tracer was attached:
+  netns           the node, or the namespace (its inode number without a name)
+  tunnel session  the ids that this end chose; session 0 holds what is the
+                  tunnel's own, that is its control messages
+  ctrl  data      control messages and data packets received
+  wait            of the data: not settled yet (in a reorder queue, on its way)
+  drop            of the data: lost; lines below the table say why
+  unkn            of the data: nobody's, most often of a session that has ended
+  sent            data packets handed to IP
+  p50_us p99_us   microseconds from the driver to the ppp interface, of half
+                  and of 99 in 100 packets received ("-": none yet)
+  state           "ended" for tunnels and sessions that are there no longer;
+                  the column is there when one has ended
+Each row is one end: a session with both ends on this kernel has two. --json
+has more figures; docs/trace.md explains them, and the clock of its times.
+"""
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
+    parser.epilog = _COLUMNS
     parser.add_argument(
         "--json", action="store_true", help="one JSON object a line, a line a round"
     )

@@ -10,7 +10,7 @@ between what and what that must have been, and all that they say must have somet
 such a session a miss of no more packets than there are CPUs cannot be told.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import NamedTuple
 
 from probes.figures.driver import Counters, Owner
@@ -101,14 +101,19 @@ class Reconciler:
         self._in_work = cpus
         self._since_ns = since_ns
         self._older: dict[Owner, dict[str, Range]] = {}
+        self._ended: dict[Owner, int] = {}
 
     def judge(
         self,
         rows: list[FigureRow],
         before: Mapping[Owner, Counters],
         after: Mapping[Owner, Counters],
+        now_ns: int = 0,
     ) -> bool:
-        """Let every row say whether it agrees; says whether all do."""
+        """Let every row say whether it agrees; says whether all do.
+
+        now_ns: CLOCK_MONOTONIC: when a row that is older than the probes is found to have ended.
+        """
         sessions = _by_owner(rows)
         agree = True
         for owner, has in after.items():
@@ -119,7 +124,20 @@ class Reconciler:
             if row is not None:
                 row["driver"] = found
                 agree = agree and found["agrees"]
+        if now_ns:
+            self._mark_ended(sessions, {*before, *after}, now_ns)
         return agree
+
+    def _mark_ended(
+        self, rows: Mapping[Owner, FigureRow], there: Collection[Owner], now_ns: int
+    ) -> None:
+        """Say of what the driver had before the probes came, and has no longer, that it ended.
+
+        Of all the others the probes see the end themselves.
+        """
+        for owner, row in rows.items():
+            if owner in self._older and owner not in there and not row["uses"]:
+                row["ended_ns"] = self._ended.setdefault(owner, now_ns)
 
     def _judge(
         self,

@@ -94,7 +94,8 @@ class FigureRow(TypedDict):
     tx_ns_log2: the same of l2tp_xmit_skb, in which IP and the device take the packet.
     interface: of the session, where the driver knows it. uses: how often these ids were given;
     what was counted for an earlier owner is gone. registered_ns, ended_ns: CLOCK_MONOTONIC,
-    None for "before the tracer" and "not yet".
+    None for "before the tracer" and "not yet"; what is older than the tracer ended when it was
+    found to be gone.
     local_address, peer_address: of the tunnel's UDP socket, with the port; empty if not known.
     peer_tunnel_id, peer_session_id: the ids that the other end chose; 0 if not known.
     numbers: None when the session's data has no numbers. peer: see Peer.

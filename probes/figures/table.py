@@ -9,9 +9,9 @@ from probes.figures.snapshot import FigureRow, Snapshot
 from probes.figures.verdicts import BY_LABEL, Outcome
 from probes.hooks.state import HookState, missed_lines
 
-_COLUMNS = (
+COLUMNS = (
     "netns", "tunnel", "session", "ctrl", "data", "wait", "drop", "unkn",
-    "sent", "p50_us", "p99_us",
+    "sent", "p50_us", "p99_us", "state",
 )  # fmt: skip
 
 WIDTH = 80
@@ -69,24 +69,27 @@ def _cells(
         number(row["tx_packets"]),
         _microseconds(row["latency_ns_p50"]),
         _microseconds(row["latency_ns_p99"]),
+        "-" if row["ended_ns"] is None else "ended",
     )
 
 
 def _widths(rows: list[tuple[str, ...]]) -> list[int]:
-    return [max(len(row[column]) for row in rows) for column in range(len(_COLUMNS))]
+    return [max(map(len, column)) for column in zip(*rows, strict=True)]
 
 
 def _table(figures: list[FigureRow], names: Mapping[int, str]) -> Iterator[str]:
     """Draw head and rows: exact where they fit the width, else with less room, else rounded."""
+    # The column of what has ended is there when something has.
+    shown = len(COLUMNS) if any(row["ended_ns"] is not None for row in figures) else -1
     rows: list[tuple[str, ...]] = []
     for number, gap in ((str, "  "), (str, " "), (rounded, "  "), (rounded, " ")):
-        rows = [_COLUMNS, *(_cells(row, names, number) for row in figures)]
+        rows = [COLUMNS[:shown], *(_cells(row, names, number)[:shown] for row in figures)]
         widths = _widths(rows)
         beyond = sum(widths) + len(gap) * (len(widths) - 1) - WIDTH
         if beyond <= 0:
             break
     if beyond > 0:  # a name that is too long: its end tells more than its beginning
-        widths[0] = max(len(_COLUMNS[0]), widths[0] - beyond)
+        widths[0] = max(len(COLUMNS[0]), widths[0] - beyond)
         rows = [(_cut(first, widths[0]), *rest) for first, *rest in rows]
     for row in rows:
         yield gap.join(cell.rjust(width) for cell, width in zip(row, widths, strict=True))
@@ -107,8 +110,9 @@ def _nothing(left_out: int, otherwise: str) -> str:
 def draw(snapshot: Snapshot, names: Mapping[int, str], left_out: int = 0) -> str:
     """Draw a snapshot as lines of text.
 
-    The column `unkn` counts data that the driver had no use for. Below stand the verdicts that
-    are no success, what is hidden or lost, and what the probes themselves cost.
+    The column `unkn` counts data that the driver had no use for; `state` is there when a tunnel or
+    session has ended. Below stand the verdicts that are no success, what is hidden or lost, and
+    what the probes themselves cost.
     left_out: how many rows are not in it because they were not asked for.
     """
     lines = list(_table(snapshot["figures"], names))
@@ -207,7 +211,8 @@ def draw_numbers(snapshot: Snapshot, names: Mapping[int, str], left_out: int = 0
         if numbers is None:
             continue
         who = names.get(row["netns"], str(row["netns"]))
-        lines.append(f"{who} {row['tunnel_id']}/{row['session_id']}")
+        ended = "" if row["ended_ns"] is None else " (ended)"
+        lines.append(f"{who} {row['tunnel_id']}/{row['session_id']}{ended}")
         lines.append(
             f"  sent {numbers['tx_numbered']} with numbers, the last Ns {numbers['tx_last_ns']}"
         )

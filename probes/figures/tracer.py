@@ -142,7 +142,8 @@ class Tracer:
             try:
                 before = driver.read(inodes)
                 rows, notes, figures = self._rows()
-                if self._reconciler.judge(rows, before, driver.read(inodes)):
+                after = driver.read(inodes)
+                if self._reconciler.judge(rows, before, after, time.monotonic_ns()):
                     break
             except ProbeError as error:
                 trouble = str(error)

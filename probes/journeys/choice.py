@@ -30,7 +30,8 @@ def add_choice(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--protocol",
         choices=(*IP_PROTOCOLS, *PPP_PROTOCOLS),
-        help="of this protocol inside the tunnel",
+        metavar="NAME",
+        help="of this protocol inside the tunnel: " + ", ".join((*IP_PROTOCOLS, *PPP_PROTOCOLS)),
     )
     parser.add_argument(
         "--direction",

@@ -16,6 +16,7 @@ from lab.commands import COMMANDS
 from lab.errors import CannotRun, LabError, MachineLost, UsageError
 from lab.places.forward import forward
 from lab.spelling import FILES_AS_TYPED, PLACE_ASKED_FOR
+from probes.figures.table import COLUMNS
 
 
 class RecordingPlace:
@@ -195,11 +196,24 @@ def test_wrong_usage_is_exit_code_2(words: list[str]) -> None:
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_every_command_has_help(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_every_command_has_help_that_fits_a_terminal(
+    name: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
     with pytest.raises(SystemExit) as stopped:
         cli.main([name, "--help"])
     assert stopped.value.code == 0
-    assert "usage: l2tp-lab" in capsys.readouterr().out
+    text = capsys.readouterr().out
+    assert "usage: l2tp-lab" in text
+    assert max(map(len, text.splitlines())) <= 80
+
+
+def test_a_tables_columns_are_explained_in_the_help(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        cli.main(["trace", "--help"])
+    lines = capsys.readouterr().out.partition("the columns")[2].splitlines()
+    explained = [word for line in lines for word in line[:17].split()]
+    assert set(explained) >= set(COLUMNS)
 
 
 def test_a_place_that_was_asked_for_is_known_where_the_command_runs() -> None:

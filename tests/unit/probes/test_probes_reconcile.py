@@ -130,3 +130,20 @@ def test_ids_that_were_given_twice_leave_their_tunnel_more_than_the_rows_show() 
     assert Reconciler(2).judge(rows, more, more)
     fewer = {SESSION: counters(), TUNNEL: counters(rx_packets=9)}
     assert not Reconciler(2).judge(rows, fewer, fewer)
+
+
+def test_what_is_older_than_the_probes_has_ended_when_the_driver_has_it_no_longer() -> None:
+    reconciler = Reconciler(1)
+    had = {SESSION: counters(), TUNNEL: counters()}
+    old = {"registered_ns": None}
+    reconciler.judge([], had, had)
+    for now_ns in (70, 80):
+        rows = [row(TEN, **old), row({}, session_id=0, **old), row(TEN, session_id=8, **old)]
+        reconciler.judge(rows, {}, {}, now_ns)
+        assert [one["ended_ns"] for one in rows] == [70, 70, None], "8 the driver never had"
+    seen = [row(TEN, uses=1)]
+    reconciler.judge(seen, {}, {}, 85)
+    assert seen[0]["ended_ns"] is None, "of what begins before their eyes the probes see the end"
+    still = [row(TEN, **old)]
+    reconciler.judge(still, had, had, 90)
+    assert still[0]["ended_ns"] is None

@@ -6,7 +6,7 @@ from typing import Any
 from probes.figures.aggregate import figure_row
 from probes.figures.events import FIGURE, FIGURE_KEY, LATENCY_SLOTS, Loss
 from probes.figures.snapshot import Difference, Reconciliation, Snapshot
-from probes.figures.table import cost, draw, draw_numbers, netns_names, rounded
+from probes.figures.table import cost, draw, draw_numbers, ends_text, netns_names, rounded
 from probes.figures.verdicts import Verdict
 from probes.hooks.state import HookState
 
@@ -136,6 +136,19 @@ def test_a_name_that_is_too_long_is_cut_and_its_end_kept() -> None:
     head, row, *_ = draw(snapshot(hook(True)), names).splitlines()
     assert len(head) == len(row) <= 80
     assert row.lstrip().startswith("…") and row.split()[0].endswith("expects-lns")
+
+
+def test_what_has_ended_is_marked_and_only_then_is_there_a_column_for_it() -> None:
+    rows: Any = [{**ROW, "ended_ns": 5, "verdicts": {}}, {**ROW, "session_id": 11, "verdicts": {}}]
+    head, ended, living = draw({**snapshot(hook(True)), "figures": rows}, {}).splitlines()
+    assert [line.split()[-1] for line in (head, ended, living)] == ["state", "ended", "-"]
+    assert len(head) == len(ended) == len(living) <= 80
+    assert "state" not in draw({**snapshot(hook(True)), "figures": rows[1:]}, {})
+
+
+def test_ends_are_counted_by_what_they_are_ends_of() -> None:
+    assert ends_text(1, 2) == "1 tunnel end and 2 session ends"
+    assert (ends_text(2, 0), ends_text(0, 0)) == ("2 tunnel ends", "no tunnel or session end")
 
 
 def test_rounded_numbers_have_five_characters_at_most() -> None:
