@@ -71,12 +71,12 @@ def run(args: argparse.Namespace, console: Console) -> int:
 def _serve(text: Callable[[], str], args: argparse.Namespace, console: Console) -> None:
     from lab.running.metrics_server import HOST, MetricsServer, make_token
 
-    with TemporaryDirectory(prefix="l2tp-lab-metrics-") as folder:
+    with TemporaryDirectory(prefix="l2tp-lab-") as folder:
         path = Path(folder) / "token"
         with MetricsServer(args.port, make_token(path), text) as server:
             console.say(
-                f"http://{HOST}:{server.port}/metrics, with the token in {path}"
-                f" (l2tp-lab --lab {args.lab} shell -- cat {path})"
+                f"http://{HOST}:{server.port}/metrics, with the token in {path}\n"
+                f"  which this shows: l2tp-lab shell --lab {args.lab} -- cat {path}"
             )
             with suppress(KeyboardInterrupt):
                 server.serve_forever()

@@ -37,7 +37,11 @@ def draw(
 def draw_text(scene: Scene, *, width: int = WIDTH, ascii_only: bool = False) -> str:
     """Draw a scene in at most ``width`` columns; as a list where the boxes do not fit beside."""
     drawing = _Drawing(scene, width)
-    lines = drawing.lines() if drawing.fits else list(_listing(scene, width))
+    if drawing.why_not:
+        why = f"(a list, since {drawing.why_not})"
+        lines = [*folded(why, width), "", *_listing(scene, width)]
+    else:
+        lines = drawing.lines()
     text = "\n".join([*folded(scene.title, width), "", *lines]) + "\n"
     return to_ascii(text) if ascii_only else text
 
@@ -56,15 +60,40 @@ class _Drawing:
         ]
         self.gaps = [self._least_gap(column) for column in columns[:-1]]
         spare = width - sum(self.boxes) - sum(self.gaps)
-        straight = all(self._crosses_one_gap(wire) for wire in scene.wires)
-        self.fits = spare >= 0 and straight
-        if self.gaps and self.fits:
+        self.why_not = self._why_not(width - spare)
+        if self.gaps and not self.why_not:
+            spare -= self._widen(spare)
             each = min(spare // len(self.gaps), 6)
             self.gaps = [gap + each for gap in self.gaps]
         self.heights = [
             4 + max((len(_words(w)) for w in scene.wires if self._starts_in(w, row)), default=0)
             for row in range(max(box.row for box in scene.boxes) + 1)
         ]
+
+    def _why_not(self, needed: int) -> str:
+        """Say why it cannot be drawn; "" when it can."""
+        for wire in self.scene.wires:
+            if not self._crosses_one_gap(wire):
+                ends = f"{wire.left.node} and {wire.right.node}"
+                return f"the link of {ends} does not lead to the next column"
+        if needed > self.width:
+            return f"a drawing with all addresses needs {needed} columns, and has {self.width}"
+        return ""
+
+    def _widen(self, spare: int) -> int:
+        """Widen boxes so that more of their tunnels begin and end at them; returns by how much."""
+        needed = list(self.boxes)
+        for pipe_box in self.scene.boxes:
+            begin = sum(pipe.lac == pipe_box.name for pipe in self.scene.pipes)
+            end = sum(pipe.lns == pipe_box.name for pipe in self.scene.pipes)
+            column = pipe_box.column
+            needed[column] = max(needed[column], 2 * begin + 2, 2 * end + 1)
+        added = 0
+        while added < spare - len(self.gaps) and needed != self.boxes:
+            column = max(range(len(needed)), key=lambda at: needed[at] - self.boxes[at])
+            self.boxes[column] += 1
+            added += 1
+        return added
 
     def _starts_in(self, wire: Wire, row: int) -> bool:
         return self.scene.box(wire.left.node).row == row

@@ -185,6 +185,22 @@ def test_live_sessions_are_found_by_user_whatever_their_order() -> None:
     assert (pipes["far-1"].state, pipes["far-1"].lns_tunnel_id) == ("opening", "")
 
 
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("interop", "a drawing with all addresses needs 85 columns, and has 79"),
+        ("vpn", "the link of gateway and core does not lead to the next column"),
+    ],
+)
+def test_what_is_a_list_says_why(name: str, why: str) -> None:
+    assert draw_text(make_scene(load_topology(name))).splitlines()[2] == f"(a list, since {why})"
+
+
+def test_three_tunnels_all_begin_at_their_lac() -> None:
+    text = draw_text(make_scene(load_topology("scale", counts=Counts(tunnels=3, sessions=3))))
+    assert text.count("╥") == 6 and "lac ══" not in text
+
+
 def test_sessions_dialled_beside_the_topologys_calls_are_drawn_too() -> None:
     calls = [session(1, 50009, "alice", interface="ppp0"), session(2, 50010, "alice"),
              session(3, 50011, "guest")]  # fmt: skip
