@@ -39,7 +39,7 @@ def views_text(views: Views) -> str:
         wrong = (folded(f"  ✗ {one}", _WIDTH, "    ") for one in views.disagreements)
         return "\n".join(("not agreed:", *(line for lines in wrong for line in lines)))
     told = "".join(
-        f"; {ends_text(*ends)} of these: {daemon}'s, which tells nobody"
+        f"; of these {ends_text(*ends)} belong to {daemon}, which tells nobody"
         for daemon, ends in views.foreign.items()
         if any(ends)
     )

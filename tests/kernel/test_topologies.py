@@ -53,7 +53,7 @@ def test_many_sessions_in_several_tunnels() -> None:
         shown = run("status").splitlines()
         assert max(map(len, shown)) < 80
         assert sum("more session" in line for line in shown) == tunnels
-        assert "daemons, netlink and /proc agree (24 tunnel and session ends)" in shown
+        assert "daemons, netlink and /proc agree on 6 tunnel ends and 18 session ends" in shown
     left = subprocess.run(["ip", "netns", "list"], capture_output=True, text=True, check=True)
     assert LAB not in left.stdout
 

@@ -153,7 +153,7 @@ def assert_wireshark_reads(capture: Path, journey: dict[str, Any]) -> None:
 def test_what_no_daemon_owns_is_found_and_shown(live: dict[str, Any]) -> None:
     status = json.loads(run("status", "--json"))
     assert [one["disagreements"] for one in status.values()] == [[], []]
-    assert "daemons, netlink and /proc agree (4 tunnel and session ends)" in run("status")
+    assert "daemons, netlink and /proc agree on 2 tunnel ends and 2 session ends" in run("status")
     ids = ("tunnel_id", "4711", "peer_tunnel_id", "4712", "encap", "udp")
     ends = ("local", "127.0.0.1", "remote", "127.0.0.1", "udp_sport", "5001", "udp_dport", "5002")
     inside = ("ip", "netns", "exec", f"{LAB}-core", "ip", "l2tp")

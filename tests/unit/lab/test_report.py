@@ -47,8 +47,8 @@ def test_verdicts_are_shown_where_no_picture_can_be_drawn() -> None:
 def test_agreement_says_what_was_counted_and_fits_a_terminal() -> None:
     foreign = {"daemon": "xl2tpd", "tunnels": [{"sessions": [{}]}]}
     assert views_text(Views({"xlns": foreign}, 2, 3, ())) == (
-        "daemons, netlink and /proc agree on 2 tunnel ends and 3 session ends; 1 tunnel\n"
-        "  end and 1 session end of these: xl2tpd's, which tells nobody"
+        "daemons, netlink and /proc agree on 2 tunnel ends and 3 session ends; of these\n"
+        "  1 tunnel end and 1 session end belong to xl2tpd, which tells nobody"
     )
     long = Disagreement("lac", 7, 9, "the daemon " + "has what netlink has not, " * 4)
     lines = views_text(Views({}, 1, 0, (long,))).splitlines()
