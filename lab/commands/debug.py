@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -49,6 +48,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
     from lab.running.debugging import ends, ids, show_filters, show_messages
     from lab.running.live import Live
     from lab.running.tracing import node_names
+    from probes.beat import Beat
     from probes.client import TraceClient
 
     live = Live.open(args.lab)
@@ -79,13 +79,15 @@ def run(args: argparse.Namespace, console: Console) -> int:
             if not args.follow:
                 show_filters(answer["filters"], names, as_json=args.json)
                 return 0
-        while True:
-            answer = tracer.debug_messages()
-            show_messages(answer["messages"], names, as_json=args.json)
-            if not args.follow:
-                show_filters(answer["filters"], names, as_json=args.json)
-                return 0
-            time.sleep(_ROUND_S)
+        with Beat(_ROUND_S, None if args.follow else 0) as beat:
+            while True:
+                answer = tracer.debug_messages()
+                show_messages(answer["messages"], names, as_json=args.json)
+                if not beat.next():
+                    break
+        if not args.follow:
+            show_filters(answer["filters"], names, as_json=args.json)
+    return 0
 
 
 def _still_on(tracer: TraceClient, names: Mapping[int, str]) -> list[End]:

@@ -6,6 +6,7 @@ import argparse
 import json
 import queue
 import threading
+from contextlib import suppress
 from typing import Any
 
 from lab.console import Console
@@ -53,13 +54,15 @@ def run(args: argparse.Namespace, console: Console) -> int:
         events = live.daemon(node).events()
         threading.Thread(target=_follow, args=(node, events, records), daemon=True).start()
     shown = 0
-    while nodes and shown != args.count:
-        node, record = records.get()
-        if record is None:
-            nodes.remove(node)
-            continue
-        shown += 1
-        print(json.dumps({"node": node, **record}) if args.json else line(node, record), flush=True)
+    with suppress(KeyboardInterrupt):
+        while nodes and shown != args.count:
+            node, record = records.get()
+            if record is None:
+                nodes.remove(node)
+                continue
+            shown += 1
+            text = json.dumps({"node": node, **record}) if args.json else line(node, record)
+            print(text, flush=True)
     return 0
 
 

@@ -22,6 +22,7 @@ from lab.running.live import Live, SessionEnds
 from lab.scenarios.finding import Finding
 from lab.scenarios.sample import sample
 from probes.figures.snapshot import Snapshot
+from probes.figures.table import ends_text
 
 QUESTION = "Do PPPIOCGL2TPSTATS, netlink, the ppp interface and BPF agree to the packet?"
 
@@ -89,12 +90,14 @@ def run(live: Live) -> Iterator[Finding]:
 def _reconciled(live: Live) -> Finding:
     inodes = {netns_inode(live.netns(node)) for node in live.daemons}
     rows = [row for row in live.tracer.snapshot()["figures"] if row["netns"] in inodes]
-    held = [row["driver"] for row in rows if row["driver"] is not None]
-    differ = [name for one in held for name in one["differs"]]
+    held = [(row["session_id"], row["driver"]) for row in rows if row["driver"] is not None]
+    differ = [name for _, driver in held for name in driver["differs"]]
+    sessions = sum(session_id != 0 for session_id, _ in held)
+    ends = ends_text(len(held) - sessions, sessions)
     return Finding(
         "BPF's figures make the driver's own counters, of every tunnel and session since it began",
         bool(held) and not differ,
-        f"{len(held)} tunnels and sessions, differing in {', '.join(differ) or 'nothing'}",
+        f"{ends}, differing in {', '.join(differ) or 'nothing'}",
     )
 
 
