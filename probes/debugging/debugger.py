@@ -58,7 +58,12 @@ class Debugger:
         before = dict(attached.maps.entries("filters")).get(key, bytes(FILTER.size))
         second_ns, wanted, said, left_out, lost = FILTER.unpack(before)
         wanted = wanted | categories if on else wanted & ~categories
-        attached.maps.write("filters", key, FILTER.pack(second_ns, wanted, said, left_out, lost))
+        if wanted:
+            state = FILTER.pack(second_ns, wanted, said, left_out, lost)
+            attached.maps.write("filters", key, state)
+        else:
+            # What is on again later begins anew; and the table has room for so many only.
+            attached.maps.delete("filters", key)
         if not any(state["categories"] for state in self.filters()):
             self.close()
 

@@ -153,6 +153,13 @@ def test_what_is_too_much_is_left_out_and_counted(debugger):
             # Each second that is counted begins with its first message.
             whole_seconds = (messages[-1]["time_ns"] - messages[0]["time_ns"]) // 1_000_000_000
             assert len(messages) <= MESSAGES_A_SECOND * (whole_seconds + 1)
+            # Off and on again, it begins anew.
+            debugger.switch(this_netns(), 10, 1, EVERYTHING, on=False)
+            debugger.switch(this_netns(), 10, 1, Category.DATA, on=True)
+            (mine,) = [f for f in debugger.filters() if f["netns"] == this_netns()]
+            assert (mine["left_out"], mine["lost"]) == (0, 0)
+            near.send(lcp_echo(1))
+            assert len(said(debugger)) == 1
 
     in_private_netns(test)
 
