@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import io
 import os
+import select
 import struct
 import termios
 from collections.abc import Iterator
@@ -30,6 +31,7 @@ def told(ours: int, last: str) -> str:
     """Read what came to a terminal, which hands it over in parts, up to the last line."""
     text = ""
     while not text.endswith(f"{last}\r\n"):
+        assert select.select([ours], [], [], 60.0)[0], f"nothing comes after {text!r}"
         text += os.read(ours, 1000).decode()
     return text
 
