@@ -12,7 +12,7 @@ from l2tp.protocol.errors import L2tpError
 from lab.console import Console
 from lab.errors import CannotRun, LabError, MachineLost, UsageError
 from lab.results import Outcome, Result
-from lab.running.live import Live
+from lab.running.live import Live, SessionEnds
 from lab.scenarios.finding import Finding
 from lab.spelling import command
 from lab.topology import Topology
@@ -92,15 +92,20 @@ def _refuse_more_sessions(live: Live) -> None:
         return  # a check says what became of the daemon
     if not more:
         return
-    named = [
-        f"{ends.tunnel.lac} {ends.lac_tunnel['local_tunnel_id']}/{ends.lac['local_session_id']}"
-        for ends in more
-    ]
+    named = [" ".join(_end_of_ours(live, ends)) for ends in more]
     raise UsageError(
         f"the checks are about the sessions that the topology dials, and {len(more)} more "
         f"{'is' if len(more) == 1 else 'are'} up: {', '.join(named)}. Hang up first: "
         + "; ".join(command(f"hangup {name}", live.lab) for name in named)
     )
+
+
+def _end_of_ours(live: Live, ends: SessionEnds) -> tuple[str, str]:
+    """Name a session where it can be hung up: a foreign daemon takes no word of ours."""
+    node, tunnel, session = ends.tunnel.lac, ends.lac_tunnel, ends.lac
+    if node in live.peers:
+        node, tunnel, session = ends.tunnel.lns, ends.lns_tunnel, ends.lns
+    return node, f"{tunnel['local_tunnel_id']}/{session['local_session_id']}"
 
 
 def run_scenario(name: str, scenario: Scenario, live: Live) -> Result:

@@ -9,9 +9,11 @@ import grp
 import os
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from lab.errors import CannotRun
@@ -83,8 +85,24 @@ def run_as_root(
         # -P: a folder called “lab” where the user happens to be is not ours.
         *(sys.executable, "-P", "-m", "lab", *words),
     ]
-    done = subprocess.run(command, check=False)
+    with _left_to_the_child(signal.SIGINT):
+        done = subprocess.run(command, check=False)
     return done.returncode if done.returncode >= 0 else 128 - done.returncode
+
+
+@contextmanager
+def _left_to_the_child(number: signal.Signals) -> Iterator[None]:
+    """Let a signal that both get be the child's to answer: Ctrl-C ends what is live in good order.
+
+    Not ignored, which the child would inherit.
+    """
+    before = signal.getsignal(number)
+    if before is not signal.SIG_IGN:
+        signal.signal(number, lambda *_: None)
+    try:
+        yield
+    finally:
+        signal.signal(number, before)
 
 
 def _in_a_group() -> bool:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final
 
 from l2tp.config.settings import CallConfig, DaemonConfig, TunnelConfig
 from l2tp.config.toml_table import interface_problem, prefix_problem
 from l2tp.config.tunnels import routes_into_itself
 from l2tp.daemon.control_server import RequestError
+
+#: So many users are named to who asks for another one.
+_NAMED: Final = 10
 
 
 def choose_call(
@@ -24,7 +27,9 @@ def choose_call(
     if not known and user is None:
         raise RequestError(f"tunnel {tunnel.name} has no call configured; name a user")
     if not known and user not in config.credentials.users:
-        known_users = ", ".join(config.credentials.users) or "nobody"
+        users = list(config.credentials.users)
+        known_users = ", ".join(users[:_NAMED]) or "nobody"
+        known_users += f" and {len(users) - _NAMED} more" if len(users) > _NAMED else ""
         raise RequestError(
             f"there is no secret of user {user!r}; there are those of {known_users}. Add it to "
             "[users] of the secrets file and reload the LAC: l2tp-lab reload, or kill -HUP"

@@ -198,12 +198,15 @@ class SessionEvents:
             commands = role.network_commands(session, family)
             if family == "ipv6" and session.ppp.interface and role.takes_advertisements():
                 network.accept_advertisements(session.ppp.interface)
-            await network.apply(commands)
+            before = await network.apply(commands)
         except L2tpError as error:
             self._daemon.log.write("NetworkFailed", **ids, family=family, cause=str(error))
             return
         if commands:
             self._daemon.log.write("NetworkSet", **ids, family=family, commands=commands)
+        if before:
+            cause = "these routes were here before, and packets take them and not the session"
+            self._daemon.log.write("RoutesShadowed", **ids, routes=before, cause=cause)
         if family == "ipv6" and (prefix := role.advertised_prefix(session)):
             self._advertising.start(session, prefix, self._daemon.config.ppp.mtu)
         session.families.add(family)

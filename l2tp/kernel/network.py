@@ -6,6 +6,7 @@ Routes and addresses go with their interface, so nothing is ever removed here.
 """
 
 import asyncio
+import re
 import socket
 from collections.abc import Iterable
 from pathlib import Path
@@ -13,8 +14,12 @@ from typing import Final
 
 from l2tp.protocol.errors import L2tpError
 
-#: More than any interface's index that a namespace comes to.
-_OLDEST: Final = 100_000
+#: More than any interface's index that a namespace comes to: they are not given again, and each
+#: session takes one.
+_OLDEST: Final = 1_000_000_000
+
+_ROUTE: Final = "route replace "
+_OF_A_SESSION: Final = re.compile(r"\bdev ppp\d")
 
 _IPV6_SETTINGS: Final = Path("/proc/sys/net/ipv6/conf")
 
@@ -32,10 +37,10 @@ def route_command(prefix: str, interface: str) -> str:
     the interface is gone.
     """
     try:
-        metric = max(1, _OLDEST - socket.if_nametoindex(interface))
+        metric = _OLDEST - socket.if_nametoindex(interface)
     except OSError as error:
         raise NetworkError(f"cannot route {prefix} into {interface}: {error.strerror}") from error
-    return f"route replace {prefix} dev {interface} metric {metric}"
+    return f"{_ROUTE}{prefix} dev {interface} metric {metric}"
 
 
 def accept_advertisements(interface: str) -> None:
@@ -56,11 +61,18 @@ class NetworkError(L2tpError):
     """iproute2 refused an address or a route; the text is its own, with the commands."""
 
 
-async def apply(commands: Iterable[str]) -> None:
-    """Give the commands to one ``ip -batch``; raises NetworkError with all its complaints."""
+async def apply(commands: Iterable[str]) -> list[str]:
+    """Give the commands to one ``ip -batch``.
+
+    Returns the routes to the same prefixes that come before those of the commands, as iproute2 has
+    them: what is not of a ppp interface is the box's own, and is left alone. Raises NetworkError
+    with all complaints.
+    """
     batch = list(commands)
     if not batch:
-        return
+        return []
+    prefixes = [line.removeprefix(_ROUTE).split()[0] for line in batch if line.startswith(_ROUTE)]
+    lines = [*batch, *(f"route show exact {prefix}" for prefix in prefixes)]
     try:
         process = await asyncio.create_subprocess_exec(
             "ip",
@@ -68,14 +80,16 @@ async def apply(commands: Iterable[str]) -> None:
             "-batch",
             "-",
             stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
         )
     except OSError as error:
         raise NetworkError(
             f"cannot run ip: {error.strerror}. Install it: apt-get install iproute2"
         ) from error
-    _, complaints = await process.communicate("".join(f"{line}\n" for line in batch).encode())
+    shown, complaints = await process.communicate("".join(f"{line}\n" for line in lines).encode())
     if process.returncode:
         text = " ".join(complaints.decode(errors="replace").split())
         raise NetworkError(f"ip -batch ({'; '.join(batch)}): {text}")
+    routes = [line.strip() for line in shown.decode(errors="replace").splitlines()]
+    return [route for route in routes if route and not _OF_A_SESSION.search(route)]

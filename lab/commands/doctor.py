@@ -31,7 +31,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
 
     place, code = None, 0
     try:
-        choice = decide(getattr(args, "place", None))
+        choice = decide(getattr(args, "place", None), args.lab, getattr(args, "kernel", None))
         place, reason = choice.need.value, choice.reason
         verdict = f"place: {place} ({reason})\n{_NEXT[choice.need]}"
     except CannotRun as error:

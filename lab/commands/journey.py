@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lab.console import Console
-from lab.outputs import tell_written
+from lab.outputs import handed_over, tell_written
 from lab.spelling import as_typed
 from probes.journeys.choice import add_choice
 
@@ -73,7 +73,8 @@ def _written(capture: JourneyCapture, output: str | None) -> Iterator[None]:
         if output:
             path = Path(output)
             path.parent.mkdir(parents=True, exist_ok=True)  # of the appliance's own, at first
-            capture.write(path)
+            with handed_over(path):
+                capture.write(path)
             tell_written(path)
 
 

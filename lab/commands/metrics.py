@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from pathlib import Path
@@ -12,7 +13,8 @@ from lab.console import Console
 
 _SCRAPING = """
 how to scrape: --serve prints where the token is, in a file where the lab runs
-(in the appliance, if it runs there). In another shell of this box:
+(in the appliance, if it runs there), and the command that shows it. In
+another shell of this box:
   TOKEN=$(l2tp-lab shell -- cat PATH-THAT-WAS-PRINTED)
   curl -H "Authorization: Bearer $TOKEN" http://127.0.0.1:9801/metrics
 For Prometheus, in scrape_configs:
@@ -76,7 +78,16 @@ def _serve(text: Callable[[], str], args: argparse.Namespace, console: Console) 
         with MetricsServer(args.port, make_token(path), text) as server:
             console.say(
                 f"http://{HOST}:{server.port}/metrics, with the token in {path}\n"
-                f"  which this shows: l2tp-lab shell --lab {args.lab} -- cat {path}"
+                f"  which this shows: {_shows(path, args)}"
             )
             with suppress(KeyboardInterrupt):
                 server.serve_forever()
+
+
+def _shows(path: Path, args: argparse.Namespace) -> str:
+    from lab.places.choose import INSIDE
+    from lab.spelling import command
+
+    if args.all and INSIDE not in os.environ:
+        return f"sudo cat {path}"  # of this box, where no lab need be
+    return f"{command('shell', args.lab)} -- cat {path}"

@@ -17,7 +17,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
     from lab.places.choose import decide
     from lab.setup import prepare_box
 
-    choice = decide(getattr(args, "place", None))
+    choice = decide(getattr(args, "place", None), args.lab, getattr(args, "kernel", None))
     console.say(f"place: {choice.need.value} ({choice.reason})")
     prepare_box(choice.need, Console(stream=console.stream))
     console.say("nothing is missing")

@@ -36,51 +36,69 @@ class NothingRuns(LabError):
     """A command that only uses what is there found no machine."""
 
 
-def decide(wanted: str | None, lab: str = DEFAULT_LAB) -> Choice:
+def decide(
+    wanted: str | None,
+    lab: str = DEFAULT_LAB,
+    kernel: str | None = None,
+    *,
+    looks_at_all: bool = False,
+) -> Choice:
     """Choose the place: the one asked for, else ``here`` when this kernel has all a lab needs.
 
     Only what no package can bring (the kernel's features, and root, if need be through sudo)
-    decides; packages are installed afterwards. Raises CannotRun when ``here`` was asked for and is
-    not possible.
+    decides; packages are installed afterwards. A ``kernel`` that is asked for, or a machine of the
+    lab that runs, speaks for the appliance. Raises CannotRun when ``here`` was asked for and is not
+    possible, UsageError when what was asked for contradicts itself.
     """
     if wanted == Need.APPLIANCE.value:
         return Choice(Need.APPLIANCE, "asked for")
     lacking = missing(Need.HERE, installable=False)
-    if not lacking:
-        return Choice(Need.HERE, "asked for" if wanted else "this kernel has all that a lab needs")
     names = ", ".join(row.name for row, _ in lacking)
-    if wanted == Need.HERE.value:
+    if lacking and wanted == Need.HERE.value:
         cures = "; ".join(dict.fromkeys(finding.cure for _, finding in lacking))
         raise CannotRun(
             f"a lab cannot run here: this box lacks {names}. In QEMU it can; run: "
             f"{command('up --place appliance', lab)}. For a lab here: {cures}"
         )
-    first, _ = lacking[0]
-    more = f" and {len(lacking) - 1} more: l2tp-lab doctor" if len(lacking) > 1 else ""
-    return Choice(Need.APPLIANCE, f"this box lacks {first.name}{more}")
+    if lacking:
+        first, _ = lacking[0]
+        more = f" and {len(lacking) - 1} more: l2tp-lab doctor" if len(lacking) > 1 else ""
+        return Choice(Need.APPLIANCE, f"this box lacks {first.name}{more}")
+    if kernel:
+        _refuse_kernel_here(kernel, wanted, lab)
+        return Choice(Need.APPLIANCE, "the kernel is asked for")
+    if wanted:
+        return Choice(Need.HERE, "asked for")
+    if not looks_at_all and not _is_up_here(lab) and _machine_runs(lab):
+        end = command("appliance stop", lab)
+        return Choice(Need.APPLIANCE, f"the machine of lab “{lab}” runs; to end it: {end}")
+    return Choice(Need.HERE, "this kernel has all that a lab needs")
 
 
-def _or_in_the_appliance(
-    here: Choice, lab: str, wanted: str | None, kernel: str | None, *, looks_at_all: bool
-) -> Choice:
-    """Choose the appliance on a box that could do without, where something else speaks for it."""
-    if kernel and wanted:
+def _refuse_kernel_here(kernel: str, wanted: str | None, lab: str) -> None:
+    if wanted:
         raise UsageError(
             f"--kernel {kernel} is for the appliance, and --place here is this box's own kernel: "
             "leave one of them out"
         )
-    if kernel:
-        return Choice(Need.APPLIANCE, "the kernel is asked for")
-    # Late, both: most commands do not get here, and each takes its time to import.
-    from lab.network.plan import runtime_folder
-    from lab.places.appliance.commands import running_kernel
+    if _is_up_here(lab):
+        raise UsageError(
+            f"--kernel {kernel} is for the appliance, and the lab “{lab}” is up on this box's own "
+            f"kernel: leave the option out; or remove it first: {command('down', lab)}; or use "
+            "another name: --lab NAME"
+        )
 
-    if wanted or looks_at_all or runtime_folder(lab).exists():
-        return here
-    if running_kernel(lab) is None:
-        return here
-    end = command("appliance stop", lab)
-    return Choice(Need.APPLIANCE, f"the machine of lab “{lab}” runs; to end it: {end}")
+
+def _is_up_here(lab: str) -> bool:
+    from lab.network.plan import runtime_folder  # late: few commands get here
+
+    return runtime_folder(lab).exists()
+
+
+def _machine_runs(lab: str) -> bool:
+    from lab.places.appliance.commands import machine_runs  # late: few commands get here
+
+    return machine_runs(lab)
 
 
 def choose(args: argparse.Namespace, console: Console, *, starts: bool) -> Place | None:
@@ -96,9 +114,7 @@ def choose(args: argparse.Namespace, console: Console, *, starts: bool) -> Place
     if looks_at_all and wanted == Need.HERE.value:
         return None
     kernel = getattr(args, "kernel", None)
-    choice = decide(wanted, args.lab)
-    if choice.need is Need.HERE:
-        choice = _or_in_the_appliance(choice, args.lab, wanted, kernel, looks_at_all=looks_at_all)
+    choice = decide(wanted, args.lab, kernel, looks_at_all=looks_at_all)
     if starts and SAID not in os.environ:
         console.say(f"place: {choice.need.value} ({choice.reason})")
     if choice.need is Need.HERE and os.geteuid() != 0:
@@ -117,7 +133,7 @@ def choose(args: argparse.Namespace, console: Console, *, starts: bool) -> Place
 
     running = running_kernel(args.lab)
     if running is None and not starts:
-        if looks_at_all and wanted is None:
+        if looks_at_all and wanted is None and not kernel:
             return None
         raise NothingRuns(
             f"the lab “{args.lab}” is not up: no machine runs. Run: {command('up', args.lab)}"

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import subprocess
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 
-from lab.outputs import tell_written
+from lab.outputs import handed_over, tell_written
 from lab.results import Result
 from lab.results.writers import as_json, junit, ktap
 from lab.running.live import Live
@@ -20,7 +18,7 @@ from lab.running.tracing import as_record, node_names, of_lab
 
 def write_run_folder(folder: Path, live: Live, results: Sequence[Result]) -> None:
     """Write everything that a run showed into a folder, made when missing."""
-    with _handed_over(folder):
+    with handed_over(folder):
         _write(folder, live, results)
     tell_written(folder)
 
@@ -45,20 +43,3 @@ def _write(folder: Path, live: Live, results: Sequence[Result]) -> None:
             shutil.copy(log, folder / f"{node}.jsonl")
     kernel = subprocess.run(["dmesg"], capture_output=True, text=True, check=False)
     (folder / "dmesg.txt").write_text(kernel.stdout)
-
-
-@contextmanager
-def _handed_over(folder: Path) -> Iterator[None]:
-    """Give what is new in a folder to whoever called sudo: they could not remove root's files."""
-    before = set(_all_in(folder))
-    yield
-    owner = [os.environ.get(name, "") for name in ("SUDO_UID", "SUDO_GID")]
-    if os.geteuid() == 0 and all(number.isdigit() for number in owner):
-        for path in set(_all_in(folder)) - before:
-            os.chown(path, int(owner[0]), int(owner[1]), follow_symlinks=False)
-
-
-def _all_in(folder: Path) -> Iterator[Path]:
-    if folder.is_dir():
-        yield folder
-        yield from folder.iterdir()

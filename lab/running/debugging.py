@@ -55,8 +55,10 @@ def ends(
         statuses = live.statuses()
         there = [one for status in statuses.values() for one in status["tunnels"]]
         found = list(matching(statuses, tunnel_id, session_id))
-    found = found or [
-        end for end in still_on if end[1:] == (tunnel_id, session_id) and node in (None, end.node)
+    found += [
+        end
+        for end in still_on
+        if end[1:] == (tunnel_id, session_id) and node in (None, end.node) and end not in found
     ]
     if not found:
         what = f"session {session_id} in a tunnel {tunnel_id}"

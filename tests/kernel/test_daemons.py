@@ -95,6 +95,22 @@ def test_a_second_call_gives_the_routes_back_when_it_ends(tmp_path):
         network.ping("lac", "2001:db8:3::1")
 
 
+@pytest.mark.long
+def test_a_route_of_the_box_itself_is_left_alone_and_told(tmp_path):
+    with Network(tmp_path) as network:
+        lac = network.names["lac"]
+        own = "203.0.113.0/24 dev up0 scope link"
+        network.run("ip", "-n", lac, "route", "add", *own.split())
+        network.start("lns", "lac")
+        network.wait_ready("lns", "lac")
+        (told,) = [one for one in network.log("lac") if one["event"] == "RoutesShadowed"]
+        assert told["routes"] == [own]
+        shown = network.run("ip", "-n", lac, "route", "show", "exact", "203.0.113.0/24")
+        first, second = [line.strip() for line in shown.splitlines()]
+        assert first == own and " dev ppp0 " in second
+        network.ping("lac", "2001:db8:3::1")
+
+
 @pytest.mark.parametrize("first", ["lac", "lns"])
 def test_stopping_leaves_nothing(tmp_path, first):
     with running(tmp_path) as network:

@@ -70,6 +70,12 @@ def running_kernel(lab: str) -> str | None:
     return record.kernel if record and home.find() else None
 
 
+def machine_runs(lab: str) -> bool:
+    """Tell whether a lab's machine runs; makes no folder, and asks for none, where none does."""
+    home = Home.kept(default_cache(), lab)
+    return home is not None and home.find() is not None
+
+
 def statuses() -> list[MachineStatus]:
     """Return every machine of this user's cache that runs."""
     cache = default_cache()

@@ -49,6 +49,13 @@ class Home:
         folder = cache.machine(lab)
         return cls(folder, _kept_runtime(folder) or cache.runtime(lab))
 
+    @classmethod
+    def kept(cls, cache: Cache, lab: str) -> Home | None:
+        """Return the home that a lab's machine has already; None where it never had one."""
+        folder = cache.machine(lab)
+        runtime = _kept_runtime(folder)
+        return cls(folder, runtime) if runtime else None
+
     def make(self) -> None:
         """Make the folder of a machine that is about to start."""
         self.folder.mkdir(parents=True, exist_ok=True)

@@ -35,6 +35,18 @@ def test_ppp_ends_before_the_cdn_and_its_socket_before_that(pair):
     run(scenario)
 
 
+def test_a_route_into_an_interface_that_is_gone_is_told(pair):
+    pair.call_text = 'routes = ["203.0.113.0/24"]\n'
+
+    async def scenario():
+        async with pair:
+            failed = await pair.lac.hear("NetworkFailed")
+            assert "cannot route 203.0.113.0/24 into ppp9: " in failed["cause"]
+            assert not pair.lac.heard("SessionReady")
+
+    run(scenario)
+
+
 def test_an_address_goes_back_to_the_pool(pair):
     pair.pool = "10.64.0.0/30"
 

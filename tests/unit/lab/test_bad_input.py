@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import argparse
 import io
+import os
+import subprocess
+import sys
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import SimpleNamespace
 
 import pytest
@@ -38,7 +42,7 @@ def empty_box(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     monkeypatch.setenv("L2TP_LAB_CACHE", str(cache))
     monkeypatch.delenv(choose.INSIDE, raising=False)
 
-    def decided(*_: object) -> choose.Choice:
+    def decided(*_: object, **__: object) -> choose.Choice:
         return choose.Choice(choose.Need.APPLIANCE, "a test")
 
     monkeypatch.setattr(choose, "decide", decided)
@@ -169,6 +173,44 @@ def test_a_folder_is_not_taken_for_a_file_nor_a_file_for_a_folder(tmp_path: Path
     require_file("output", tmp_path / "file")
     require_folder("output", tmp_path / "made" / "later")
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+_AS_A_USER = """
+import os, sys
+from pathlib import Path
+from lab import outputs
+from lab.errors import UsageError
+os.setgid(65534)
+os.setuid(65534)
+try:
+    getattr(outputs, sys.argv[1])("output", Path(sys.argv[2]))
+except UsageError as error:
+    print(error)
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+@pytest.mark.parametrize(
+    ("look", "target", "words"),
+    [
+        ("require_file", "closed/file", "closed/file: nothing can be written to"),
+        ("require_folder", "closed/in/it", "closed/in/it: nothing can be written to"),
+        ("require_folder", "roots", "roots: nothing can be written to"),
+        ("require_file", "open/roots.pcapng", "you may not write to this file. Run: rm -f "),
+        ("require_file", "open/new.pcapng", ""),
+    ],
+)
+def test_what_is_closed_to_a_user_is_told(look: str, target: str, words: str) -> None:
+    with TemporaryDirectory(dir="/tmp") as name:  # pytest's own is closed to others
+        folder = Path(name)
+        folder.chmod(0o755)
+        for made, mode in (("closed", 0o700), ("roots", 0o755), ("open", 0o777)):
+            (folder / made).mkdir()
+            (folder / made).chmod(mode)
+        (folder / "open" / "roots.pcapng").touch(0o644)
+        argv = [sys.executable, "-c", _AS_A_USER, look, str(folder / target)]
+        done = subprocess.run(argv, capture_output=True, text=True, check=True)
+        assert words in done.stdout and bool(words) == bool(done.stdout)
 
 
 def test_nothing_to_take_down_is_no_error_and_sends_nobody_to_bring_it_up(

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from l2tp.daemon.control import ControlError
-from lab.checks import CHECKS, run_scenario, select
+from lab.checks import CHECKS, run_checks, run_scenario, select
+from lab.console import Console
 from lab.errors import CannotRun, LabError, MachineLost, UsageError
 from lab.results import Outcome
 from lab.scenarios.finding import Finding
@@ -52,6 +55,24 @@ def test_outcomes(steps: tuple[Any, ...], outcome: Outcome, kept: int) -> None:
     assert result.outcome is outcome
     assert len(result.observations) == kept
     assert result.outcome is Outcome.PASS or result.reason
+
+
+@pytest.mark.parametrize(
+    ("peers", "where"), [((), "lac 5/7"), (("lac",), "lns 6/8")], ids=["ours", "xl2tpd"]
+)
+def test_sessions_that_the_topology_does_not_dial_are_named_where_they_can_be_hung_up(
+    peers: tuple[str, ...], where: str
+) -> None:
+    ends = SimpleNamespace(
+        tunnel=SimpleNamespace(lac="lac", lns="lns"),
+        lac_tunnel={"local_tunnel_id": 5},
+        lac={"local_session_id": 7},
+        lns_tunnel={"local_tunnel_id": 6},
+        lns={"local_session_id": 8},
+    )
+    live: Any = SimpleNamespace(lab="two", peers=peers, dialled_by_hand=lambda: [ends])
+    with pytest.raises(UsageError, match=f"Hang up first: l2tp-lab hangup {where} --lab two"):
+        run_checks(live, CHECKS, Console(io.StringIO()))
 
 
 def test_checks_are_chosen_in_the_order_of_running() -> None:

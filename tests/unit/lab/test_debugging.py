@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import argparse
+import io
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from lab.commands import debug
+from lab.console import Console
 from lab.errors import UsageError
 from lab.instruments import kernelview
 from lab.running.debugging import End, ends, filter_lines, ids, matching, message_line
+from lab.running.live import Live
 from probes.debugging.messages import Filter, message_of
 from probes.debugging.spec import DEBUG, EVENTS, Category
 
@@ -113,6 +119,40 @@ def test_what_is_still_on_can_be_switched_off_though_its_tunnel_is_gone(live: An
     assert ends(live, 9, 0, None, [gone]) == [gone]
     with pytest.raises(UsageError):
         ends(live, 9, 0, "lac", [gone])
+
+
+def test_what_is_still_on_at_the_other_end_is_switched_off_with_it(live: Any) -> None:
+    gone = End("lns", 5, 0)
+    assert ends(live, 5, 0, None, [gone]) == [*ends(live, 5, 0), gone]
+    here = ends(live, 5, 0)[0]
+    assert ends(live, 5, 0, None, [here]) == ends(live, 5, 0)
+
+
+def test_following_ends_with_its_beat(live: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Tracer:
+        def __init__(self, *_: object) -> None:
+            self.asked = 0
+
+        def __enter__(self) -> Any:
+            return self
+
+        def __exit__(self, *_: object) -> None:
+            pass
+
+        def debug_messages(self) -> dict[str, list[Any]]:
+            turns.append(self)
+            assert len(turns) < 10, "nobody asks the beat"
+            return {"messages": [], "filters": []}
+
+    turns: list[Tracer] = []
+    live.folder = Path("/nonexistent")
+    monkeypatch.setattr(Live, "open", lambda lab: live)
+    monkeypatch.setattr("lab.running.tracing.node_names", lambda live: {})
+    monkeypatch.setattr("probes.client.TraceClient", Tracer)
+    monkeypatch.setattr("probes.beat.Beat.next", lambda beat: len(turns) < 3)
+    args = argparse.Namespace(lab="lab", ids=None, follow=True, json=True)
+    assert debug.run(args, Console(io.StringIO())) == 0
+    assert len(turns) == 3
 
 
 def test_a_message_reads_with_its_node_ids_and_category() -> None:

@@ -87,3 +87,29 @@ def test_the_command_line_runs_again_through_sudo_with_its_exit_code(tmp_path: P
         *(sys.executable, "-P", "-m", "lab"),
         *("status", "--json"),
     ]
+
+
+_INTERRUPTED = """
+from lab.sudo import run_as_root
+code = run_as_root({sudo!r}, ["trace"])
+print("went on")
+sys.exit(code)
+"""
+
+#: Takes longer to end than Python waits for an interrupted child by itself.
+_IN_GOOD_ORDER = """
+import os, signal, sys, time
+def end(*_):
+    time.sleep(1)
+    sys.exit(7)
+signal.signal(signal.SIGINT, end)
+os.killpg(0, signal.SIGINT)
+time.sleep(60)
+"""
+
+
+def test_ctrl_c_is_the_childs_to_answer(tmp_path: Path) -> None:
+    (tmp_path / "child.py").write_text(_IN_GOOD_ORDER)
+    sudo_that(tmp_path, f"exec {sys.executable} {tmp_path / 'child.py'}")
+    done = as_a_user(tmp_path, _INTERRUPTED.format(sudo=str(tmp_path / "sudo")))
+    assert (done.returncode, done.stdout) == (7, "went on\n"), done.stderr

@@ -44,29 +44,50 @@ def test_the_choice_is_said_once_and_preparing_is_left_to_root(
     assert said.getvalue().count("\n") == 1
 
 
+@pytest.fixture
+def machines(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[str]:
+    """The labs whose machines run; those that are up here have a folder in tmp_path."""
+    labs: list[str] = []
+    monkeypatch.setattr("lab.places.appliance.commands.machine_runs", labs.__contains__)
+    monkeypatch.setattr("lab.network.plan.RUNTIME", tmp_path)
+    return labs
+
+
 def test_a_kernel_or_a_machine_that_runs_speaks_for_the_appliance(
+    user: None, machines: list[str], tmp_path: Path
+) -> None:
+    assert choose.decide(None, "two", "6.1") == choose.Choice(
+        Need.APPLIANCE, "the kernel is asked for"
+    )
+    assert choose.decide(None, "two").need is Need.HERE
+    machines.append("two")
+    choice = choose.decide(None, "two")
+    assert choice.need is Need.APPLIANCE
+    assert choice.reason.endswith("to end it: l2tp-lab appliance stop --lab two")
+    assert choose.decide("here", "two") == choose.Choice(Need.HERE, "asked for")
+    assert choose.decide(None, "two", looks_at_all=True).need is Need.HERE
+    (tmp_path / "two").mkdir()
+    assert choose.decide(None, "two").need is Need.HERE
+
+
+def test_a_kernel_contradicts_this_boxs_own(
+    user: None, machines: list[str], tmp_path: Path
+) -> None:
+    with pytest.raises(UsageError, match="leave one of them out"):
+        choose.decide("here", "two", "6.1")
+    (tmp_path / "two").mkdir()
+    with pytest.raises(UsageError, match="remove it first: l2tp-lab down --lab two"):
+        choose.decide(None, "two", "6.1")
+
+
+def test_looking_for_a_machine_leaves_no_folder(
     user: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    machines: dict[str, str] = {}
-    monkeypatch.setattr(choose, "prepare_box", lambda *_: None)
-    monkeypatch.setattr("lab.places.appliance.commands.running_kernel", machines.get)
+    monkeypatch.setenv("L2TP_LAB_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path / "another's"))
     monkeypatch.setattr("lab.network.plan.RUNTIME", tmp_path)
-
-    def reason(**words: object) -> str:
-        said = io.StringIO()
-        args = argparse.Namespace(lab="two", **words)
-        choose.choose(args, Console(said), starts=True)
-        return said.getvalue()
-
-    assert reason(kernel="6.1") == "place: appliance (the kernel is asked for)\n"
-    with pytest.raises(UsageError, match="leave one of them out"):
-        reason(kernel="6.1", place="here")
-    machines["two"] = "6.12"
-    assert reason().startswith("place: appliance (the machine of lab “two” runs; to end it: l2tp-l")
-    assert reason(place="here") == "place: here (asked for)\n"
-    assert reason(all=True).startswith("place: here ")
-    (tmp_path / "two").mkdir()
-    assert reason().startswith("place: here ")
+    assert choose.decide(None, "two").need is Need.HERE
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_what_looks_at_a_whole_kernel_needs_no_lab_and_no_machine(
