@@ -55,4 +55,10 @@ INLINE void count_loss(int what)
         value_;                                                                   \
     })
 
+/*
+ * Keep VALUE in a register from its comparison to its use. The verifier of Linux 6.1 knows the bounds
+ * of a register, and not that what is read from the stack again is what was compared.
+ */
+#define HELD(value) asm volatile("" : "+r"(value))
+
 #endif

@@ -216,12 +216,14 @@ INLINE void add_latency(struct figure *figure, u64 latency_ns)
     u32 slot = log2_slot(latency_ns);
 
     figure->latency_ns_total += latency_ns;
+    HELD(slot);
     if (slot < LATENCY_SLOTS) /* for the verifier */
         figure->latency_ns_log2[slot] += 1;
 }
 
 INLINE void add_verdict(struct figure *figure, u32 verdict, u64 count)
 {
+    HELD(verdict);
     if (verdict < VERDICTS) /* for the verifier */
         figure->verdicts[verdict] += count;
 }
@@ -229,8 +231,10 @@ INLINE void add_verdict(struct figure *figure, u32 verdict, u64 count)
 /* The same outside the hook, which may come in between on this CPU. */
 INLINE void move_verdict(struct figure *figure, u32 from, u32 to)
 {
+    HELD(from);
     if (from < VERDICTS)
         __sync_fetch_and_add(&figure->verdicts[from], -1);
+    HELD(to);
     if (to < VERDICTS)
         __sync_fetch_and_add(&figure->verdicts[to], 1);
 }

@@ -116,6 +116,7 @@ INLINE int xmit_returned(int result)
     ns -= now->entered_ns;
     figure->tx_ns_total += ns;
     slot = log2_slot(ns);
+    HELD(slot);
     if (slot < LATENCY_SLOTS)
         figure->tx_ns_log2[slot] += 1;
     if (result) {
