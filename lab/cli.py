@@ -8,6 +8,7 @@ import sys
 import tempfile
 import traceback
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 
 from l2tp.daemon.control import WrongRequest
@@ -17,6 +18,7 @@ from lab.commands.parser import Help, Parser
 from lab.commands.where import shared_options
 from lab.console import Console
 from lab.errors import LabError
+from lab.interrupts import interrupted_when_unread
 from lab.outputs import require_file, require_folder
 from lab.spelling import DEFAULT_LAB, as_typed
 from probes.errors import ProbeError
@@ -38,20 +40,23 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return _dispatch(COMMANDS[args.command], args, words, console)
     except LabError as error:
-        print(f"l2tp-lab: {as_typed(str(error))}", file=sys.stderr)
+        _complain(error)
         return error.exit_code
     except (L2tpError, ProbeError) as error:
-        print(f"l2tp-lab: {as_typed(str(error))}", file=sys.stderr)
+        _complain(error)
         return 2 if isinstance(error, WrongRequest) else 1
-    except KeyboardInterrupt:
-        print("l2tp-lab: interrupted", file=sys.stderr)
-        return 130
     except BrokenPipeError:
         # Whoever read our output has gone (head, less): there is nobody left to tell.
         sys.stderr.close()
         return 1
     except Exception as error:
         return _our_own_fault(error)
+
+
+def _complain(error: Exception) -> None:
+    text = as_typed(str(error))
+    # Of several lines each begins with its place, FILE:LINE, which editors and CI look for.
+    print(f"l2tp-lab:{chr(10) if chr(10) in text else ' '}{text}", file=sys.stderr)
 
 
 def _our_own_fault(error: Exception) -> int:
@@ -100,9 +105,10 @@ def _dispatch(
             raise
         console.say(f"there is nothing to do: no machine of the lab “{args.lab}” runs")
         return 0
-    if place is None:
-        return _here(command, args, words, console)
-    return forward(place, command, args, words, {})
+    with interrupted_when_unread() if command.is_live else nullcontext():
+        if place is None:
+            return _here(command, args, words, console)
+        return forward(place, command, args, words, {})
 
 
 def _here(command: Command, args: argparse.Namespace, words: list[str], console: Console) -> int:

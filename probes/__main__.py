@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from probes.journeys.tracer import JourneyTracer
     from probes.moments.tracer import MomentTracer
 
-PASSED, FAILED, USAGE, CANNOT_RUN = 0, 1, 2, 4
+PASSED, FAILED, USAGE, CANNOT_RUN, INTERRUPTED = 0, 1, 2, 4, 130
 
 
 def _serve(options: argparse.Namespace) -> int:
@@ -273,8 +273,8 @@ def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; gives the exit code."""
     words = sys.argv[1:] if arguments is None else list(arguments)
-    options = _parser(words).parse_args(words)
     try:
+        options = _parser(words).parse_args(words)
         code: int = options.run(options)
         return code
     except CannotRunHereError as error:
@@ -285,6 +285,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return FAILED
     except BrokenPipeError:
         return PASSED
+    except KeyboardInterrupt:
+        return INTERRUPTED
 
 
 if __name__ == "__main__":

@@ -32,7 +32,7 @@ def choose_call(
         known_users += f" and {len(users) - _NAMED} more" if len(users) > _NAMED else ""
         raise RequestError(
             f"there is no secret of user {user!r}; there are those of {known_users}. Add it to "
-            "[users] of the secrets file and reload the LAC: l2tp-lab reload, or kill -HUP"
+            "[users] of the secrets file and reload the LAC: l2tp-lab reload NODE, or kill -HUP"
         )
     call = known[0] if known else CallConfig(user=str(user))
     routes = _texts(arguments, "routes", call.routes, prefix_problem)

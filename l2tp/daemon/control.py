@@ -195,8 +195,9 @@ class ControlClient:
 
 def _no_daemon(path: Path, error: OSError) -> str:
     return (
-        f"no daemon answers on {path} ({error.strerror or error}). Start it: "
-        f"python3 -m l2tp lac|lns --config {path.with_name('config.toml')}"
+        f"no daemon answers on {path} ({error.strerror or error}). Of a lab: "
+        "l2tp-lab down, and l2tp-lab up again. By itself, as lac or lns: "
+        f"python3 -m l2tp ROLE --config {path.with_name('config.toml')}"
     )
 
 

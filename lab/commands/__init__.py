@@ -57,6 +57,8 @@ class Command:
     starts: bool = True
     #: The argument with which a command that starts things only uses what is there.
     unless: str = ""
+    #: Whether it shows what happens until it is ended, be it by its reader's going.
+    is_live: bool = False
     #: Whether there is nothing to do, and no error, where no machine runs.
     is_done_without_a_machine: bool = False
 
@@ -102,6 +104,7 @@ COMMANDS = {
         "again and again until Ctrl-C or --count; and where its own counters do not agree.",
         terminal=True,
         starts=False,
+        is_live=True,
     ),
     "debug": Command(
         "debug",
@@ -110,6 +113,7 @@ COMMANDS = {
         "Without arguments: what is on, and what was said since somebody last asked.",
         terminal=True,
         starts=False,
+        is_live=True,
     ),
     "journey": Command(
         "journey",
@@ -121,6 +125,7 @@ COMMANDS = {
         output_is_file=True,
         terminal=True,
         starts=False,
+        is_live=True,
     ),
     "timeline": Command(
         "timeline",
@@ -129,6 +134,7 @@ COMMANDS = {
         "In each line: d, what a daemon told; p, pppd; k, the kernel.",
         terminal=True,
         starts=False,
+        is_live=True,
     ),
     "metrics": Command(
         "metrics",
@@ -167,6 +173,7 @@ COMMANDS = {
         "what happens in the daemons, live",
         "Messages, calls, PPP and network changes, as the daemons' logs have them.",
         starts=False,
+        is_live=True,
     ),
     "reload": Command(
         "reload",

@@ -13,11 +13,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--node", metavar="NODE", help="which LAC, or which LNS with --number (default: the first)"
     )
     parser.add_argument(
-        "--tunnel", metavar="NAME", help="which of its tunnels (default: the first)"
+        "--tunnel",
+        metavar="NAME|ID",
+        help="which of its tunnels, by name or local id; an LNS knows them by the LAC's host name, "
+        "which in a lab is its node (default: the first)",
     )
     parser.add_argument("--user", help="as whom (default: the tunnel's first call)")
     parser.add_argument(
-        "--number", help="an outgoing call: the LNS has the LAC dial the line of this number"
+        "--number",
+        help="an outgoing call: the LNS has the LAC dial the line of this number; in a lab each "
+        "caller of a LAC is one of its lines, and its name the number",
     )
     parser.add_argument(
         "--sequencing", action="store_true", default=None, help="require numbered data both ways"

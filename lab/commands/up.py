@@ -58,6 +58,21 @@ def _refuse_another(args: argparse.Namespace, live: Live, topology: Topology) ->
         )
 
 
+def _refuse_without_daemons(live: Live) -> None:
+    """Raise LabError where a daemon of the lab that is up has ended: nothing starts it again."""
+    from l2tp.daemon.control import ControlError
+    from lab.errors import LabError
+
+    for node in live.daemons:
+        try:
+            live.status(node)
+        except ControlError as error:
+            raise LabError(
+                f"lab “{live.lab}” is up, and the daemon on {node} has ended. Begin anew: "
+                f"{command('down', live.lab)}, and then {command('up', live.lab)}"
+            ) from error
+
+
 def run(args: argparse.Namespace, console: Console) -> int:
     """Bring the lab up unless it is, run the checks if asked to, and end with the picture."""
     from lab.checks import CHECKS, run_checks
@@ -72,6 +87,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
     if is_up(args.lab):
         live = Live.open(args.lab)
         _refuse_another(args, live, topology)
+        _refuse_without_daemons(live)
         console.say(f"lab “{args.lab}” is up already ({command('down', args.lab)} removes it)")
     else:
         live = bring_up(args.lab, topology, console)

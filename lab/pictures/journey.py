@@ -66,7 +66,7 @@ def _lines(journey: Mapping[str, Any], width: int | None) -> Iterator[str]:
         names = (cut_front(name, most) for name in (shown, hop["interface"] or ""))
         line = (
             f"  {' '.join(f'{name:<{_NAME}}' for name in names)} {hop['hop']:<19}"
-            f"{length:>6} {change:>5} {duration(hop['since_ns']):>9}  {_note(hop)}"
+            f"{length:>6} {change:>5} {duration(hop['since_ns']):>9}  {_note(hop, end)}"
         )
         yield cut(line, width)
     took = duration(journey["duration_ns"]).strip()
@@ -82,9 +82,11 @@ def _packet(packet: Mapping[str, Any]) -> str:
     return f"{packet['protocol']}  {packet['source']} → {packet['destination']}"
 
 
-def _note(hop: Mapping[str, Any]) -> str:
+def _note(hop: Mapping[str, Any], end: Mapping[str, Any]) -> str:
     if hop["tunnel_id"]:
         return f"{hop['tunnel_id']}/{hop['session_id'] or 0}"
+    if hop["hop"] == "dropped" and end["outcome"] == "delivered":
+        return "freed"  # the kernel frees what pppd has read as if it were lost
     return _SAYS[hop["hop"]]
 
 

@@ -52,7 +52,7 @@ def _session_rows(node: str, status: Status) -> Iterator[tuple[str, ...]]:
             ppp = session.get("ppp") or {}
             state = session.get("state")
             # An established session whose PPP is not up yet is best told by PPP's phase.
-            if state == "established" and not ppp.get("local_ipv4"):
+            if state == "established" and not (ppp.get("ready") or ppp.get("local_ipv4")):
                 state = ppp.get("phase") or state
             yield (
                 node,

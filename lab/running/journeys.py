@@ -68,21 +68,32 @@ def _followed(words: Sequence[str], nodes: Mapping[int, str]) -> Iterator[Iterat
 def _told(process: subprocess.Popen[str]) -> Iterator[dict[str, Any]]:
     if process.stdout is None or process.stderr is None:
         raise ValueError("the process was started without pipes")
-    with _interrupt_ends(process):
+    with _interrupt_ends(process) as interrupted:
         for line in process.stdout:
             yield json.loads(line)
         said = process.stderr.read().strip()
         code = process.wait()
+    if interrupted and code in (-signal.SIGTERM, -signal.SIGINT):
+        raise KeyboardInterrupt  # before it could end in good order: nothing had begun
     if code:
         words = "\n".join(line.removeprefix("probes: ") for line in said.splitlines())
         raise (CannotRun if code == _CANNOT_RUN else LabError)(words or f"it ended with {code}")
 
 
 @contextlib.contextmanager
-def _interrupt_ends(process: subprocess.Popen[str]) -> Iterator[None]:
-    """Let Ctrl-C end the probes in good order, so that their last words still come."""
-    before = signal.signal(signal.SIGINT, lambda *_: process.send_signal(signal.SIGTERM))
+def _interrupt_ends(process: subprocess.Popen[str]) -> Iterator[list[int]]:
+    """Let Ctrl-C end the probes in good order, so that their last words still come.
+
+    Gives the signals that have come.
+    """
+    heard: list[int] = []
+
+    def pass_on(number: int, _: object) -> None:
+        heard.append(number)
+        process.send_signal(signal.SIGTERM)
+
+    before = signal.signal(signal.SIGINT, pass_on)
     try:
-        yield
+        yield heard
     finally:
         signal.signal(signal.SIGINT, before)

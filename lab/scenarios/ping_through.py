@@ -46,8 +46,8 @@ def _ping(live: Live, ends: SessionEnds, target: str, count: int) -> Finding:
         f"{ends.call.user}: {pings} from {ends.tunnel.lac} to {target} "
         f"{'are' if count > 1 else 'is'} answered",
         result.received == count,
-        f"{result.received} of {result.transmitted} answered, "
-        f"round trip {result.average_ms} ms on average",
+        f"{result.received} of {result.transmitted} answered"
+        + (f", round trip {result.average_ms} ms on average" if result.received else ""),
     )
 
 

@@ -90,7 +90,8 @@ def _what_is_his_own(live: Live, ends: SessionEnds, lac: Interface) -> Iterator[
         named = ends.lac["ppp"]["dns"]
         yield Finding(
             f"{user.name}: the LNS named the name servers {', '.join(dns)} (RFC 1877)",
-            named == list(dns),
+            # One alone is pppd's answer to who asks for a second one.
+            list(dict.fromkeys(named)) == list(dict.fromkeys(dns)),
             ", ".join(named) or "none",
         )
 

@@ -18,6 +18,10 @@ WIDTH = 80
 _PREFIXES = " kMGTPE"
 
 
+#: Packets by which a cost is told: each probe's first runs are slow, and others' packets are in it.
+_ENOUGH = 100
+
+
 def ends_text(tunnels: int, sessions: int) -> str:
     """Say how many ends of tunnels and of sessions: each namespace has an end of its own."""
     counted = ((tunnels, "tunnel"), (sessions, "session"))
@@ -194,8 +198,8 @@ def cost(hooks: list[HookState]) -> str:
     receives = max((h["run_count"] for h in hooks if h["name"] == "l2tp_udp_encap_recv"), default=0)
     sends = max((h["run_count"] for h in hooks if h["name"] == "l2tp_xmit_skb"), default=0)
     how = "+".join(sorted({h["how"] for h in hooks if h["how"]}))
-    if not receives + sends:
-        return f"probes: {how}; no packet yet to measure their cost by"
+    if receives + sends < _ENOUGH:
+        return f"probes: {how}; {receives + sends} packets are too few to measure their cost by"
     total_ns = sum(h["run_ns"] for h in hooks)
     return f"probes: {how}; {total_ns // (receives + sends)} ns a packet (kernel BPF statistics)"
 

@@ -124,6 +124,8 @@ def _freed(events: Sequence[Event], inner: packet.Inner, names: Names) -> End:
         verdict = Verdict.PPP_REFUSED
     if verdict is None and at is Hop.L2TP_XMIT_SKB:
         verdict = Verdict.SEND_FAILED
+    if verdict is not None and verdict.meaning.outcome is Outcome.ACCEPTED:
+        return _by(verdict)  # read, and freed with the reason and in the function of what is lost
     if verdict is not None:
         return _by(verdict, why, function)
     where = f" in {function}" if function else ""

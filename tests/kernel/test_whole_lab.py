@@ -360,6 +360,7 @@ def test_without_a_daemon_the_checks_fail_and_say_so(live: dict[str, Any]) -> No
     os.kill(status["lac"]["pid"], signal.SIGKILL)
     output = run("check", "ppp_up", "counters", "--json", code=1)
     assert all(result["outcome"] == "fail" for result in json.loads(output)["results"])
+    run("up", code=1)  # which starts no daemon again, and must not look as if it had
 
 
 def test_down_leaves_nothing_and_works_twice(live: dict[str, Any]) -> None:

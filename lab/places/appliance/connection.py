@@ -10,6 +10,7 @@ import secrets
 import shlex
 import signal
 import subprocess
+import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
@@ -54,7 +55,7 @@ class Connection:
             "UserKnownHostsFile": f'"{self.keys / KNOWN_HOSTS}"',
         }
         pairs = [part for name, value in settings.items() for part in ("-o", f"{name}={value}")]
-        return ["-F", "/dev/null", "-i", str(self.keys / KEY), "-p", str(self.port), *pairs]
+        return ["-F", "none", "-i", str(self.keys / KEY), "-p", str(self.port), *pairs]
 
     def open(self) -> None:
         """Open the master connection; returns when the guest let us in. Raises MachineLost."""
@@ -62,16 +63,20 @@ class Connection:
         self.control.unlink(missing_ok=True)
         timeout = ["-o", f"ConnectTimeout={round(30 * self.slowness)}"]
         argv = self._ssh(*timeout, "-o", "ControlMaster=yes", "-N", "-f")
-        done = subprocess.run(
-            argv,
-            check=False,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            # The master keeps this descriptor for as long as it lives, so it is no pipe.
-            stderr=subprocess.DEVNULL,
-        )
+        # The master keeps these descriptors for as long as it lives, so they are no pipes.
+        with tempfile.TemporaryFile() as errors:
+            done = subprocess.run(
+                argv,
+                check=False,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=errors,
+            )
+            errors.seek(0)
+            said = "; ".join(errors.read().decode(errors="replace").split("\r\n")).strip("; \n")
         if done.returncode != 0:
-            raise MachineLost(f"the machine does not answer over SSH on port {self.port}")
+            told = f": {said}" if said else ""
+            raise MachineLost(f"the machine does not answer over SSH on port {self.port}{told}")
 
     def forward(self, local_port: int, guest_port: int) -> None:
         """Let a port of this box's loopback lead to one of the guest's loopback.

@@ -185,7 +185,7 @@ def test_nobody_there(tmp_path):
     with pytest.raises(ControlError) as caught:
         ControlClient(tmp_path / "control.sock")
     assert "no daemon answers on" in str(caught.value)
-    assert "Start it: python3 -m l2tp lac|lns --config" in str(caught.value)
+    assert "By itself, as lac or lns: python3 -m l2tp ROLE --config" in str(caught.value)
 
 
 def test_a_dead_daemons_socket_file_is_replaced(tmp_path):

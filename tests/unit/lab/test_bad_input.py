@@ -131,6 +131,7 @@ def test_another_topology_than_the_one_that_is_up_is_not_passed_over(
     monkeypatch.setattr("os.geteuid", lambda: 0)
     live = Live("two", Path("/nonexistent"))
     live.__dict__["topology"] = load_topology("scale", lab="two")
+    live.__dict__["status"] = lambda node: {}
     monkeypatch.setattr(Live, "open", lambda _: live)
     monkeypatch.setattr("lab.running.bringup.is_up", lambda _: True)
     monkeypatch.setattr("lab.report.closing_words", lambda *_: "the picture")

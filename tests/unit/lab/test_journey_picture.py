@@ -103,7 +103,7 @@ def status(**more: Any) -> dict[str, Any]:
     hooks = [
         quiet | {"name": "kfree_skb", "attached": False, "hides": "drops", "reason": "refused"},
         quiet | {"name": "l2tp_xmit_skb", "attached": True, "hides": "", "missed": 2,
-                 "run_count": 4, "run_ns": 800},
+                 "run_count": 400, "run_ns": 80_000},
     ]  # fmt: skip
     losses = {"no_room_for_event": 3, "no_room_to_follow": 0}
     return {

@@ -166,11 +166,13 @@ def test_nothing_that_was_asked_for_is_not_nothing_seen() -> None:
 
 def test_what_the_probes_cost_is_said_by_packet() -> None:
     hooks = [
-        {**hook(True), "name": "l2tp_udp_encap_recv", "run_count": 3, "run_ns": 900},
-        {**hook(True), "name": "l2tp_xmit_skb", "run_count": 1, "run_ns": 100},
+        {**hook(True), "name": "l2tp_udp_encap_recv", "run_count": 300, "run_ns": 90_000},
+        {**hook(True), "name": "l2tp_xmit_skb", "run_count": 100, "run_ns": 10_000},
     ]
     assert cost(hooks) == "probes: fentry; 250 ns a packet (kernel BPF statistics)"  # type: ignore
-    assert "no packet yet" in cost([hook(True)])
+    assert "0 packets are too few" in cost([hook(True)])
+    few = [{**hook, "run_count": hook["run_count"] // 10} for hook in hooks]
+    assert cost(few) == "probes: fentry; 40 packets are too few to measure their cost by"  # type: ignore
 
 
 def test_the_sequence_view_explains_what_it_shows() -> None:

@@ -60,7 +60,7 @@ def connection(tmp_path: Path) -> Connection:
 
 def test_only_our_own_key_and_the_pinned_host_key_count(connection: Connection) -> None:
     options = connection.options()
-    assert options[:2] == ["-F", "/dev/null"]
+    assert options[:2] == ["-F", "none"]
     for setting in ("StrictHostKeyChecking=yes", "IdentitiesOnly=yes", "IdentityAgent=none"):
         assert setting in options
 
