@@ -13,6 +13,7 @@ import os
 import socket
 import struct
 import subprocess
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -204,8 +205,19 @@ class Tunnel:
         self.management_fd = self._pppox(0, 0)
 
     def add_session(self, session_id: int, peer_session_id: int) -> Session:
-        """Tell the driver of a session."""
-        fd = self._pppox(session_id, peer_session_id)
+        """Tell the driver of a session, as soon as it has let an earlier one with these ids go.
+
+        A work queue does that (l2tp_core.c: l2tp_session_delete), after the socket was closed.
+        """
+        deadline = time.monotonic() + 60
+        while True:
+            try:
+                fd = self._pppox(session_id, peer_session_id)
+                break
+            except FileExistsError:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.02)
         session = Session(self.namespace, fd, session_id, peer_session_id)
         self.sessions.append(session)
         return session
@@ -222,7 +234,11 @@ class Tunnel:
             address += end + socket.inet_aton(self.peer[0]) + bytes(8) + ids
         with self.namespace.inside():
             fd = _check(_libc.socket(AF_PPPOX, socket.SOCK_DGRAM, PX_PROTO_OL2TP), "socket")
-        _check(_libc.connect(fd, address, len(address)), "connect")
+        try:
+            _check(_libc.connect(fd, address, len(address)), "connect")
+        except OSError:
+            os.close(fd)
+            raise
         return fd
 
     def send_zlb(self, length: int = 12) -> None:
