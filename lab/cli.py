@@ -18,8 +18,8 @@ from lab.commands.parser import Help, Parser
 from lab.commands.where import shared_options
 from lab.console import Console
 from lab.errors import LabError
-from lab.interrupts import interrupted_when_unread
 from lab.outputs import require_file, require_folder
+from lab.readers import interrupted_when_unread
 from lab.spelling import DEFAULT_LAB, as_typed
 from probes.errors import ProbeError
 
@@ -56,7 +56,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _complain(error: Exception) -> None:
     text = as_typed(str(error))
     # Of several lines each begins with its place, FILE:LINE, which editors and CI look for.
-    print(f"l2tp-lab:{chr(10) if chr(10) in text else ' '}{text}", file=sys.stderr)
+    between = "\n" if "\n" in text else " "
+    print(f"l2tp-lab:{between}{text}", file=sys.stderr)
 
 
 def _our_own_fault(error: Exception) -> int:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
@@ -221,3 +224,24 @@ def test_a_place_that_was_asked_for_is_known_where_the_command_runs() -> None:
     for asked, known in (({"place": "appliance"}, "appliance"), ({}, "")):
         forward(recorder, COMMANDS["up"], argparse.Namespace(**asked), ["up"], {})
         assert f"{PLACE_ASKED_FOR}={known}" in recorder.ran[-1]
+
+
+@pytest.mark.parametrize("package", ["lab", "probes"])
+def test_ctrl_c_leaves_no_traceback(package: str, tmp_path: Path) -> None:
+    """As from an import, or before a command hears of signals."""
+    (tmp_path / "sitecustomize.py").write_text(
+        "import argparse\n"
+        "def interrupted(*_):\n"
+        "    raise KeyboardInterrupt\n"
+        "argparse.ArgumentParser.parse_args = interrupted\n"
+        "argparse.ArgumentParser.parse_known_args = interrupted\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-m", package, "status"],
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 130, done.stderr
+    assert "Traceback" not in done.stderr

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from lab.interrupts import interrupted_when_unread
+from lab.readers import interrupted_when_unread
 
 _SILENT = """
 import sys, time
-from lab.interrupts import interrupted_when_unread
+from lab.readers import interrupted_when_unread
 try:
     with interrupted_when_unread():
         print("begun", flush=True)
@@ -46,24 +46,3 @@ def test_a_file_has_no_reader(tmp_path: Path, there: bool) -> None:
         number = file.fileno() if there else 4711
         with interrupted_when_unread(number):
             file.write("x")
-
-
-@pytest.mark.parametrize("package", ["lab", "probes"])
-def test_ctrl_c_leaves_no_traceback(package: str, tmp_path: Path) -> None:
-    """As from an import, or before a command hears of signals."""
-    (tmp_path / "sitecustomize.py").write_text(
-        "import argparse\n"
-        "def interrupted(*_):\n"
-        "    raise KeyboardInterrupt\n"
-        "argparse.ArgumentParser.parse_args = interrupted\n"
-        "argparse.ArgumentParser.parse_known_args = interrupted\n"
-    )
-    done = subprocess.run(
-        [sys.executable, "-m", package, "status"],
-        env={**os.environ, "PYTHONPATH": str(tmp_path)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 130, done.stderr
-    assert "Traceback" not in done.stderr
