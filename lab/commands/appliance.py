@@ -90,11 +90,12 @@ def _lines(machines: list[MachineStatus], *, built: bool) -> Iterator[str]:
     if not machines:
         yield "no machine runs"
         return
-    yield f"{'LAB':<9}{'PID':>8}  {'STATE':<9}{'KERNEL':<26}{'ACCEL':<6}{'MIB':>5}{'PORT':>7}"
+    head = f"{'LAB':<9}{'PID':>8}  {'STATE':<9}{'KERNEL':<26}{'ACCEL':<6}{'QEMU':<8}"
+    yield f"{head}{'MIB':>5}{'PORT':>7}"
     for row in machines:
         yield (
             f"{row.lab:<9}{row.pid:>8}  {row.state:<9}{row.kernel:<26}{row.acceleration:<6}"
-            f"{row.memory_mib:>5.0f}{row.port:>7}"
+            f"{row.qemu:<8}{row.memory_mib:>5.0f}{row.port:>7}"
         )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from lab.doctor import kernel, programs
+from lab.doctor.emulator import emulator
 from lab.doctor.kvm import kvm
 from lab.doctor.model import Answer, Capability, Finding, Need
 from lab.doctor.needs import NEEDS
@@ -67,6 +68,7 @@ HOST = (
     _program("ssh", "openssh-client", _APPLIANCE, "-V"),
     _program("newuidmap", "uidmap", _APPLIANCE, None),
     Capability("KVM", kvm, _NOBODY),
+    Capability("QEMU of the guest", emulator, _NOBODY),
 )
 
 SECTIONS = {

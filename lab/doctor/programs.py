@@ -12,6 +12,8 @@ from lab.doctor.model import Answer, Finding, no, unknown, yes
 from lab.interpreters import DEBIAN_PYTHON, environment
 
 _PPPD_PLUGINS = ("/usr/lib/pppd", "/usr/lib/x86_64-linux-gnu/pppd", "/usr/lib64/pppd")
+DEBIAN_KEYS = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
+
 #: pppd and friends live in sbin, which an ordinary user's PATH leaves out.
 _PATH = f"{os.environ.get('PATH', os.defpath)}:/usr/local/sbin:/usr/sbin:/sbin"
 
@@ -35,10 +37,9 @@ def program(name: str, package: str, version: str | None = "--version") -> Findi
 
 def debian_keys() -> Finding:
     """Look for the keys that Debian's archive is signed with: the appliance is made from it."""
-    keys = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
-    if keys.exists():
-        return yes(str(keys))
-    return no(f"no {keys}", "apt install debian-archive-keyring")
+    if DEBIAN_KEYS.exists():
+        return yes(str(DEBIAN_KEYS))
+    return no(f"no {DEBIAN_KEYS}", "apt install debian-archive-keyring")
 
 
 def pppd_plugin() -> Finding:

@@ -1,7 +1,8 @@
 """The appliance as one file: to carry to a box that cannot build it.
 
 A plain tar. Its first member, ``l2tp-lab-appliance.json``, holds the manifests of what follows: the
-image with its keys, and the kernel bundles. The file system travels as a compressed qcow2 file.
+image with its keys, the kernel bundles, and the QEMU of the appliance's own where there is one. The
+file system travels as a compressed qcow2 file.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from lab.errors import CannotRun, UsageError
-from lab.places.appliance import image, kernels, manifest
+from lab.places.appliance import emulator, image, kernels, manifest
 from lab.places.appliance.folders import locked, new_folder, no_space, require_space
 from lab.places.appliance.image import ROOT
 from lab.places.appliance.kernelsource import SUITES, find_source
@@ -32,9 +33,12 @@ _EXPORT_MIB = 400
 _EXAMPLE = "l2tp-lab-appliance.tar"
 _MIB = 1024 * 1024
 
+#: The part of an export that is a QEMU, and the folder of the cache.
+_QEMU = "qemu"
+
 
 def export_appliance(cache: Cache, target: Path, progress: Progress) -> None:
-    """Write the image and every kernel bundle that is there to one file.
+    """Write the image, every kernel bundle and a QEMU that are there to one file.
 
     The file holds the key that opens machines made from this image. Raises CannotRun when there
     is no image, or no space.
@@ -99,6 +103,8 @@ def _whole_parts(cache: Cache) -> Iterator[tuple[str, Manifest]]:
     for name in SUITES:
         if found := manifest.read(cache.kernel(name)):
             yield f"kernels/{name}", found
+    if found := manifest.read(cache.qemu):
+        yield _QEMU, found
 
 
 def _write(cache: Cache, parts: dict[str, Manifest], packed: Path, target: Path) -> None:
@@ -133,21 +139,24 @@ def _read_contents(tar: tarfile.TarFile, source: Path) -> dict[str, Manifest]:
         )
     data: dict[str, Any] = json.loads(stream.read())
     found = {name: manifest.parse(json.dumps(part)) for name, part in data.items()}
-    known = {"image", *(f"kernels/{name}" for name in SUITES)}
+    known = {"image", _QEMU, *(f"kernels/{name}" for name in SUITES)}
     if "image" not in found or not found.keys() <= known:
         raise UsageError(f"{source} holds {', '.join(found)}: not an image with its kernels")
     for name, part in found.items():
-        expected = (
-            image.accepts(replace(part, facts={**part.facts, "origin": "imported"}))
-            if name == "image"
-            else kernels.accepts(part, find_source(name.removeprefix("kernels/")))
-        )
-        if not expected:
+        if not _accepts(name, part):
             raise UsageError(
                 f"{source} was made by another version of l2tp-lab: its {name} does not fit this "
                 "one. Export it again with this version, or build here: l2tp-lab appliance build"
             )
     return found
+
+
+def _accepts(name: str, part: Manifest) -> bool:
+    if name == "image":
+        return image.accepts(replace(part, facts={**part.facts, "origin": "imported"}))
+    if name == _QEMU:
+        return emulator.accepts(part, part.facts.get("suite", ""))
+    return kernels.accepts(part, find_source(name.removeprefix("kernels/")))
 
 
 @contextmanager
@@ -179,7 +188,7 @@ def _check(path: Path, entry: Entry, source: Path) -> Entry:
     """Return the entry with this box's time, after comparing the contents."""
     if manifest.digest(path) != entry.digest:
         raise UsageError(f"{source} is damaged: {path.name} is not what its manifest says")
-    path.chmod(0o600)
+    path.chmod(0o700 if path.name.startswith("qemu-system-") else 0o600)
     return replace(entry, mtime_ns=path.stat().st_mtime_ns)
 
 

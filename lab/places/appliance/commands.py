@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lab.errors import CannotRun
-from lab.places.appliance import archive, machine, monitor, process
+from lab.places.appliance import archive, emulator, machine, monitor, process
 from lab.places.appliance.acceleration import Verdict
+from lab.places.appliance.emulator import Emulator
 from lab.places.appliance.folders import locked
 from lab.places.appliance.image import ensure_image, find_image
 from lab.places.appliance.kernels import ensure_bundle, find_bundle
@@ -16,7 +17,7 @@ from lab.places.appliance.kernelsource import DEFAULT, find_source
 from lab.places.appliance.machine import Home, read_record
 from lab.places.appliance.paths import default_cache
 from lab.places.appliance.place import AppliancePlace
-from lab.places.appliance.qemu import port_of
+from lab.places.appliance.qemu import port_of, version_number
 from lab.places.appliance.starting import Parts, prove
 from lab.places.base import Progress
 
@@ -33,6 +34,9 @@ class MachineStatus:
     state: str
     kernel: str
     acceleration: str
+    #: The version of its QEMU.
+    qemu: str
+    processors: int
     restored: bool
     start_s: float
     up_s: float
@@ -42,10 +46,19 @@ class MachineStatus:
 
 
 def build(progress: Progress, *, kernel: str | None = None, rebuild: bool = False) -> None:
-    """Build the image and a kernel's bundle where they are missing; with ``rebuild``, anew."""
-    cache = default_cache()
-    ensure_image(cache, progress, rebuild=rebuild)
-    ensure_bundle(cache, find_source(kernel or DEFAULT), progress, rebuild=rebuild)
+    """Build the image and a kernel's bundle where they are missing; with ``rebuild``, anew.
+
+    Where this box's guests run under a QEMU of the appliance's own, that is fetched as well.
+    """
+    cache, source = default_cache(), find_source(kernel or DEFAULT)
+    image = ensure_image(cache, progress, rebuild=rebuild)
+    bundle = ensure_bundle(cache, source, progress, rebuild=rebuild)
+    try:
+        verdict = _prove(Parts(cache, source, image, bundle), progress)
+        emulator.choose(cache, verdict.acceleration, progress, again=True, rebuild=rebuild)
+    except CannotRun as error:
+        # What was built can still be exported to a box that can.
+        progress.say(f"no machine can be started on this box: {error}")
 
 
 def start(progress: Progress, lab: str, *, kernel: str | None = None) -> AppliancePlace:
@@ -131,14 +144,25 @@ def prove_acceleration(progress: Progress) -> Verdict | None:
     image, bundle = find_image(cache), find_bundle(cache, source)
     if image is None or bundle is None:
         return None
-    home = Home.of(cache, "probe")
-    home.folder.mkdir(parents=True, exist_ok=True)
-    return prove(Parts(cache, source, image, bundle), progress)
+    return _prove(Parts(cache, source, image, bundle), progress)
+
+
+def find_emulator(verdict: Verdict) -> Emulator | None:
+    """Return the QEMU that runs the guest; None where the next start or build fetches one first.
+
+    Raises CannotRun where the box has none.
+    """
+    return emulator.look(default_cache(), verdict.acceleration)
 
 
 def is_built() -> bool:
     """Tell whether a start would find the image, and need no network."""
     return find_image(default_cache()) is not None
+
+
+def _prove(parts: Parts, progress: Progress) -> Verdict:
+    Home.of(parts.cache, "probe").folder.mkdir(parents=True, exist_ok=True)
+    return prove(parts, progress)
 
 
 def _status(home: Home, lab: str) -> MachineStatus | None:
@@ -156,6 +180,8 @@ def _status(home: Home, lab: str) -> MachineStatus | None:
         state=state,
         kernel=record.release if record else "",
         acceleration=record.acceleration if record else "",
+        qemu=version_number(record.qemu) if record else "",
+        processors=int(running.option("-smp") or 1),
         restored=record.restored if record else False,
         start_s=record.start_s if record else 0.0,
         up_s=time.time() - record.started_at if record else 0.0,

@@ -127,6 +127,8 @@ class Record:
     started_at: float
     #: The code in the machine, as ``code.read_tree`` says it.
     code: Mapping[str, str] = field(default_factory=dict)
+    #: QEMU's version line.
+    qemu: str = ""
 
     def write(self, home: Home) -> None:
         """Keep it in the machine's home."""

@@ -12,8 +12,8 @@ _FORMAT = "$(ORIGIN)\t$(LABEL)\t$(COMPONENT)\t$(CREATED_BY)\t$(REPO_URI)"
 #: Which of Debian's archives hold a suite, by their label: the suite's name there.
 _ARCHIVES = {"Debian": "{suite}", "Debian-Security": "{suite}-security"}
 
-#: It gets its security fixes by itself.
-_WITHOUT_SECURITY = "unstable"
+#: How suites end that get their security fixes by themselves.
+_WITHOUT_SECURITY = ("unstable", "-backports")
 
 
 def apt_lines(suite: str) -> list[str]:
@@ -46,7 +46,7 @@ def make_lines(suite: str, mirrors: Mapping[str, str]) -> list[str]:
     """Write the ``deb`` lines for a suite, given each archive's address by its label."""
     if "Debian" not in mirrors:
         return []
-    labels = ["Debian"] if suite == _WITHOUT_SECURITY else list(_ARCHIVES)
+    labels = ["Debian"] if suite.endswith(_WITHOUT_SECURITY) else list(_ARCHIVES)
     return [
         f"deb {mirrors[label]} {_ARCHIVES[label].format(suite=suite)} main"
         for label in labels

@@ -33,6 +33,11 @@ class Cache:
         return self.root / "kernels" / name
 
     @property
+    def qemu(self) -> Path:
+        """A QEMU of the appliance's own: program, firmware, manifest."""
+        return self.root / "qemu"
+
+    @property
     def warm(self) -> Path:
         """The warm snapshots, one folder per key."""
         return self.root / "warm"

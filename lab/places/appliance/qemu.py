@@ -20,6 +20,9 @@ _GUEST_SSH = "10.0.2.15:22"
 #: translated anew (40 times in 30 commands); a larger one is what an emulated machine then holds.
 TRANSLATION_CACHE_MIB = 96
 
+#: The processors of a guest, where QEMU can run more than one.
+PROCESSORS = 2
+
 _KERNEL_ARGUMENTS = (
     "quiet",
     "panic=-1",
@@ -66,6 +69,8 @@ class Machine:
     #: The device state to go on from, as ``migrate`` wrote it.
     incoming: Path | None = None
     kernel_arguments: tuple[str, ...] = ()
+    #: The folder of a QEMU and its firmware, where it is not the box's.
+    qemu: Path | None = None
 
 
 def arguments(machine: Machine, console_fd: int, greeting_fd: int) -> list[str]:
@@ -76,7 +81,7 @@ def arguments(machine: Machine, console_fd: int, greeting_fd: int) -> list[str]:
     """
     architecture = machine.architecture
     return [
-        architecture.qemu,
+        *_program(machine),
         *("-name", machine.name),
         *("-pidfile", str(machine.pid_file)),
         "-nodefaults",
@@ -121,18 +126,42 @@ def processors(acceleration: str, version: str) -> int:
     """
     match = re.search(r"version (\d+)\.(\d+)", version)
     known = (int(match[1]), int(match[2])) if match else (0, 0)
-    return 1 if acceleration == "tcg" and known < (8, 1) else 2
+    return 1 if acceleration == "tcg" and known < (8, 1) else PROCESSORS
 
 
 def read_version(qemu: str) -> str:
-    """Return QEMU's version line. Raises CannotRun when it is not installed."""
+    """Return the box's QEMU's version line. Raises CannotRun when it is not installed."""
     try:
-        done = subprocess.run([qemu, "--version"], capture_output=True, text=True, check=True)
-    except (OSError, subprocess.CalledProcessError):
+        return ask_version(qemu)
+    except CannotRun:
         raise CannotRun(
             f"{qemu} is missing or broken. Run: apt-get install qemu-system-x86 qemu-utils"
         ) from None
+
+
+def ask_version(program: str) -> str:
+    """Start a QEMU for its version line. Raises CannotRun with its own words when it does not."""
+    try:
+        done = subprocess.run([program, "--version"], capture_output=True, text=True, check=False)
+    except OSError as error:
+        raise CannotRun(f"{program} does not start: {error.strerror}") from error
+    if done.returncode != 0 or not done.stdout:
+        told = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[0]
+        raise CannotRun(f"it does not start: {told}")
     return done.stdout.splitlines()[0]
+
+
+def version_number(version: str) -> str:
+    """Return the number of a version line, such as ``7.2.22``; the whole line where it has none."""
+    match = re.search(r"version (\S+)", version)
+    return match[1] if match else version
+
+
+def _program(machine: Machine) -> list[str]:
+    program = machine.architecture.qemu
+    if machine.qemu is None:
+        return [program]
+    return [str(machine.qemu / program), "-L", str(machine.qemu)]
 
 
 def _processor(machine: Machine) -> list[str]:

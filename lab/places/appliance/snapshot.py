@@ -65,6 +65,7 @@ def snapshot_key(spec: Machine, made_from: str, qemu_version: str) -> str:
         monitor=nowhere,
         log=nowhere,
         port=0,
+        qemu=nowhere if spec.qemu else None,
     )
     parts = [made_from, qemu_version, *qemu.arguments(neutral, 0, 0), *_warming()]
     if spec.acceleration == "kvm":

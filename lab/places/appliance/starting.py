@@ -6,10 +6,11 @@ import time
 from dataclasses import dataclass, replace
 
 from lab.errors import CannotRun, MachineLost
-from lab.places.appliance import acceleration, machine, qemu, snapshot
+from lab.places.appliance import acceleration, emulator, machine, qemu, snapshot
 from lab.places.appliance.acceleration import Verdict
 from lab.places.appliance.architecture import this_architecture
 from lab.places.appliance.connection import Connection
+from lab.places.appliance.emulator import Emulator
 from lab.places.appliance.image import ROOT, read_code
 from lab.places.appliance.kernels import INITRAMFS, KERNEL, MODULES
 from lab.places.appliance.kernelsource import KernelSource
@@ -56,10 +57,15 @@ def start(parts: Parts, home: Home, lab: str, progress: Progress) -> Connection:
     spec = _specify(parts, home, lab)
     version = qemu.read_version(spec.architecture.qemu)
     verdict = acceleration.decide(parts.cache, spec, version, progress)
-    cpus = qemu.processors(verdict.acceleration, version)
-    spec = replace(spec, acceleration=verdict.acceleration, cpus=cpus)
-    starter = _Starter(parts, home, spec, verdict, progress)
-    key = snapshot.snapshot_key(spec, parts.made_from, version)
+    chosen = emulator.choose(parts.cache, verdict.acceleration, progress)
+    spec = replace(
+        spec,
+        acceleration=verdict.acceleration,
+        cpus=chosen.processors,
+        qemu=chosen.folder,
+    )
+    starter = _Starter(parts, home, spec, verdict, chosen, progress)
+    key = snapshot.snapshot_key(spec, parts.made_from, chosen.version)
     for _ in range(2):
         try:
             return starter.restore(key)
@@ -77,6 +83,7 @@ class _Starter:
     home: Home
     spec: Machine
     verdict: Verdict
+    emulator: Emulator
     progress: Progress
 
     def restore(self, key: str) -> Connection:
@@ -129,6 +136,7 @@ class _Starter:
             start_s=start_s,
             started_at=time.time(),
             code=code,
+            qemu=self.emulator.version,
         ).write(self.home)
 
 

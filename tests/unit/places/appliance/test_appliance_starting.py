@@ -8,6 +8,7 @@ import pytest
 from lab.errors import CannotRun, MachineLost
 from lab.places.appliance import starting
 from lab.places.appliance.acceleration import Verdict
+from lab.places.appliance.emulator import Emulator
 from lab.places.appliance.kernelsource import find_source
 from lab.places.appliance.machine import Home
 from lab.places.appliance.manifest import Manifest
@@ -34,6 +35,8 @@ def discarded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     monkeypatch.setattr(starting.machine, "end", lambda *_: True)
     monkeypatch.setattr(starting.qemu, "read_version", lambda _: "QEMU emulator version 7.2")
     monkeypatch.setattr(starting.acceleration, "decide", lambda *_: Verdict("tcg", "a test", 1.0))
+    chosen = Emulator("QEMU emulator version 7.2", 1)
+    monkeypatch.setattr(starting.emulator, "choose", lambda *_: chosen)
     monkeypatch.setattr(starting._Starter, "boot", lambda _: "booted")
     return keys
 
