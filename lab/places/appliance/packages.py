@@ -12,7 +12,7 @@ from pathlib import Path
 
 from lab.doctor.programs import DEBIAN_KEYS
 from lab.errors import CannotRun
-from lab.places.appliance.mirror import apt_lines, apt_options
+from lab.places.appliance.mirror import apt_lines
 
 #: Seconds for what is fetched: some 400 kB of lists, and the packages.
 _UPDATE_S, _DOWNLOAD_S = 60.0, 300.0
@@ -71,7 +71,7 @@ class _Apt:
         signed = [line.replace("deb ", f"deb [signed-by={DEBIAN_KEYS}] ", 1) for line in lines]
         (folder / "sources.list").write_text("\n".join([*signed, ""]))
         (folder / "status").touch()
-        (folder / "apt.conf").write_text("\n".join([_SETTINGS, *apt_options(), ""]))
+        (folder / "apt.conf").write_text(_SETTINGS)
         paths = {
             "Dir::State": folder / "state",
             "Dir::State::status": folder / "status",

@@ -6,6 +6,7 @@ import json
 import platform
 import subprocess
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,11 @@ import pytest
 from lab import cli
 from lab.doctor import capabilities, kernel
 from lab.doctor.capabilities import Capability
+from lab.doctor.emulator import emulator
 from lab.doctor.model import Answer, Finding, Need, no, yes
+from lab.places.appliance import commands
+from lab.places.appliance.acceleration import Verdict
+from lab.places.appliance.emulator import Emulator
 
 _RELEASE = "6.8.0-test"
 
@@ -101,6 +106,29 @@ def test_where_tracefs_is_not_mounted_that_is_the_cure(box: Path) -> None:
     assert kernel.tracepoints().cure == "boot a stock kernel"
     (box / "sys/kernel/tracing").mkdir(parents=True)
     assert kernel.tracepoints().cure.startswith("mount -t tracefs")
+
+
+_OLD = Emulator("QEMU emulator version 7.2.22 (Debian)", 1)
+_OWN = Emulator("QEMU emulator version 10.0.2 (Debian)", 2, Path("/cache/qemu"))
+
+_EMULATORS = [
+    (_OWN, Answer.YES, "the appliance's own 10.0.2, 2 processors (/cache/qemu)"),
+    (replace(_OLD, processors=2), Answer.YES, "the box's 7.2.22, 2 processors"),
+    (replace(_OLD, instead="no network"), Answer.NO, "the box's 7.2.22, 1 processor: no network"),
+    (None, Answer.UNKNOWN, "a newer one, for two processors, is fetched by the next start"),
+]
+
+
+@pytest.mark.parametrize(("found", "answer", "detail"), _EMULATORS)
+def test_the_qemu_of_the_guest_is_told(
+    found: Emulator | None, answer: Answer, detail: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(commands, "prove_acceleration", lambda _: Verdict("tcg", "a test", 1.0))
+    monkeypatch.setattr(commands, "find_emulator", lambda _: found)
+    told = emulator()
+    assert (told.answer, told.detail) == (answer, detail)
+    monkeypatch.setattr(commands, "prove_acceleration", lambda _: None)
+    assert emulator().answer is Answer.UNKNOWN
 
 
 def rows(monkeypatch: pytest.MonkeyPatch, *findings: Finding) -> None:

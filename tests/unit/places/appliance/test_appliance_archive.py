@@ -1,5 +1,6 @@
 """What was exported arrives whole, or nothing is touched."""
 
+import os
 import shutil
 import tarfile
 from contextlib import nullcontext
@@ -8,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from lab.errors import CannotRun, UsageError
-from lab.places.appliance import archive, image, kernels, manifest
+from lab.places.appliance import archive, emulator, image, kernels, manifest
 from lab.places.appliance.paths import Cache
 
 REAL_CONVERT = archive._convert
@@ -61,6 +62,36 @@ def test_an_export_is_imported_whole(tmp_path: Path) -> None:
     before = manifest.read(there.image)
     assert before is not None
     assert found.identity == before.identity
+
+
+def add_qemu(cache: Cache, suite: str = "bookworm-backports", of: str = "") -> None:
+    cache.qemu.mkdir()
+    (cache.qemu / "qemu-system-x86_64").write_text("program")
+    (cache.qemu / "bios-256k.bin").write_text("firmware")
+    recipe = emulator.recipe(of or suite)
+    manifest.describe(cache.qemu, "qemu", recipe, {"suite": suite})
+
+
+def test_an_export_carries_the_qemu_that_runs_the_guest(tmp_path: Path) -> None:
+    there, here, file = Cache(tmp_path / "there"), Cache(tmp_path / "here"), tmp_path / "file.tar"
+    make(there)
+    add_qemu(there)
+    archive.export_appliance(there, file, Quiet())
+    archive.import_appliance(here, file, Quiet())
+    found = manifest.read(here.qemu)
+    assert found is not None
+    assert emulator.accepts(found, "bookworm-backports")
+    assert os.access(here.qemu / "qemu-system-x86_64", os.X_OK)
+    assert not os.access(here.qemu / "bios-256k.bin", os.X_OK)
+
+
+def test_a_qemu_of_another_recipe_is_refused(tmp_path: Path) -> None:
+    there, file = Cache(tmp_path / "there"), tmp_path / "file.tar"
+    make(there)
+    add_qemu(there, of="older")
+    archive.export_appliance(there, file, Quiet())
+    with pytest.raises(UsageError, match="its qemu does not fit"):
+        archive.import_appliance(Cache(tmp_path / "here"), file, Quiet())
 
 
 def test_without_an_image_there_is_nothing_to_export(tmp_path: Path) -> None:

@@ -41,6 +41,11 @@ def test_the_mirror_is_found_among_apts_targets(
         ),
         ("trixie", {"Debian": MAIN}, [f"deb {MAIN} trixie main"]),
         ("unstable", {"Debian": MAIN, "Debian-Security": SECURITY}, [f"deb {MAIN} unstable main"]),
+        (
+            "bookworm-backports",
+            {"Debian": MAIN, "Debian-Security": SECURITY},
+            [f"deb {MAIN} bookworm-backports main"],
+        ),
         ("trixie", {}, []),
         ("trixie", {"Debian-Security": SECURITY}, []),
     ],

@@ -69,6 +69,14 @@ def test_the_processor_fits_the_acceleration(acceleration: str, expected: tuple[
     assert after(machine, "-cpu").startswith(expected[1])
 
 
+def test_a_qemu_of_the_appliances_own_is_started_by_its_path_and_with_its_own_firmware() -> None:
+    assert arguments(MACHINE, 3, 4)[0] == "qemu-system-x86_64"
+    assert "-L" not in arguments(MACHINE, 3, 4)
+    own = replace(MACHINE, qemu=Path("/cache/qemu"))
+    assert arguments(own, 3, 4)[0] == "/cache/qemu/qemu-system-x86_64"
+    assert after(own, "-L") == "/cache/qemu"
+
+
 def test_emulated_code_has_a_bound() -> None:
     assert f"tb-size={qemu.TRANSLATION_CACHE_MIB}" in after(MACHINE, "-accel")
 
@@ -121,6 +129,14 @@ OTHER = [
 def test_two_labs_share_a_snapshot(change: dict[str, object]) -> None:
     changed = replace(MACHINE, **change)  # type: ignore[arg-type]
     assert snapshot_key(changed, "made", "7.2") == snapshot_key(MACHINE, "made", "7.2")
+
+
+def test_the_place_of_the_appliances_own_qemu_does_not_matter_but_its_being_there_does() -> None:
+    keys = {
+        snapshot_key(replace(MACHINE, qemu=folder), "made", "10.0.2")
+        for folder in (None, Path("/cache/qemu"), Path("/elsewhere/qemu"))
+    }
+    assert len(keys) == 2
 
 
 @pytest.mark.parametrize("change", OTHER)
