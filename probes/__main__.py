@@ -4,7 +4,7 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -71,20 +71,36 @@ def _moments(options: argparse.Namespace) -> "MomentTracer":
 
 
 def _prepare(options: argparse.Namespace) -> int:
-    """Compile and prove, so that the next start finds everything in the cache."""
+    """Compile and prove, so that the next start finds everything in the cache.
+
+    The compiler is what takes long, so that each processor has a program to compile.
+    """
+    from concurrent.futures import ProcessPoolExecutor
+    from multiprocessing import get_context
+
+    from probes.hooks import modules
+
+    _require_root()
+    modules.load_driver()
+    fork = get_context("fork")
+    with ProcessPoolExecutor(os.cpu_count(), mp_context=fork) as pool:
+        codes = list(pool.map(_prepare_part, _PREPARED, [options] * len(_PREPARED)))
+    return codes[0]  # nothing of the figures depends on the others
+
+
+def _prepare_part(name: str, options: argparse.Namespace) -> int:
+    try:
+        _PREPARED[name](options)
+    except ProbeError as error:
+        _log(f"prepared without {name}: {error}")
+        return CANNOT_RUN if isinstance(error, CannotRunHereError) else FAILED
+    return PASSED
+
+
+def _prepare_debugging(options: argparse.Namespace) -> None:
     from probes.debugging.debugger import Debugger
 
-    _tracer(options).close()
-    for make in (_moments, _journeys):
-        try:
-            make(options).close()
-        except ProbeError as error:
-            _log(f"prepared without some of it: {error}")
-    try:
-        Debugger(cache_folder=options.cache, report=_log).prepare()
-    except ProbeError as error:  # nothing of the figures depends on it
-        _log(f"debug messages will not be had: {error}")
-    return PASSED
+    Debugger(cache_folder=options.cache, report=_log).prepare()
 
 
 def _journeys(options: argparse.Namespace) -> "JourneyTracer":
@@ -96,6 +112,15 @@ def _journeys(options: argparse.Namespace) -> "JourneyTracer":
     return JourneyTracer(
         Choice(budget=0), {}, styles=styles, cache_folder=options.cache, report=_log
     )
+
+
+#: What is compiled beforehand, each part by itself.
+_PREPARED: dict[str, Callable[[argparse.Namespace], None]] = {
+    "figures": lambda options: _tracer(options).close(),
+    "moments": lambda options: _moments(options).close(),
+    "journeys": lambda options: _journeys(options).close(),
+    "debug messages": _prepare_debugging,
+}
 
 
 def _count(options: argparse.Namespace) -> int:

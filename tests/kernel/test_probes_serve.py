@@ -13,6 +13,7 @@ import pytest
 
 from probes.client import TraceClient
 from probes.errors import ProbeError
+from probes.hooks import cache
 
 pytestmark = pytest.mark.kernel
 
@@ -134,6 +135,23 @@ def test_features_says_yes_to_all_that_this_kernel_offers() -> None:
     assert by_name["kprobe"]["detail"] == "proved by attaching"
     for feature in answer["features"]:
         assert bool(feature["reason"]) == bool(feature["cure"]) == (not feature["available"])
+
+
+@pytest.mark.long
+def test_all_that_is_compiled_is_prepared_beforehand(tmp_path: Path) -> None:
+    """What was prepared for everybody is hidden from it, or there would be nothing to compile."""
+    hide = 'mkdir -p "$1" && mount -t tmpfs none "$1" && shift && exec "$@"'
+    prepare = [sys.executable, "-m", "probes", "prepare", "--cache", str(tmp_path)]
+    done = subprocess.run(
+        ["unshare", "-m", "sh", "-c", hide, "sh", str(cache.FOLDER), *prepare],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=4 * DEADLINE_S,
+    )
+    assert done.returncode == 0, done.stderr
+    made = {path.name.split("-")[0] for path in tmp_path.iterdir()}
+    assert made == {"figures", "moments", "journey", "debug"}, done.stderr
 
 
 @pytest.mark.long

@@ -69,6 +69,8 @@ class Machine:
     #: The device state to go on from, as ``migrate`` wrote it.
     incoming: Path | None = None
     kernel_arguments: tuple[str, ...] = ()
+    #: For translated code, see TRANSLATION_CACHE_MIB.
+    translated_mib: int = TRANSLATION_CACHE_MIB
     #: The folder of a QEMU and its firmware, where it is not the box's.
     qemu: Path | None = None
 
@@ -167,7 +169,7 @@ def _program(machine: Machine) -> list[str]:
 def _processor(machine: Machine) -> list[str]:
     if machine.acceleration == "kvm":
         return ["-accel", "kvm", "-cpu", "host"]
-    emulation = f"tcg,thread=multi,tb-size={TRANSLATION_CACHE_MIB}"
+    emulation = f"tcg,thread=multi,tb-size={machine.translated_mib}"
     return ["-accel", emulation, "-cpu", machine.architecture.emulated_cpu]
 
 

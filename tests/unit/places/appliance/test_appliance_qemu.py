@@ -79,6 +79,7 @@ def test_a_qemu_of_the_appliances_own_is_started_by_its_path_and_with_its_own_fi
 
 def test_emulated_code_has_a_bound() -> None:
     assert f"tb-size={qemu.TRANSLATION_CACHE_MIB}" in after(MACHINE, "-accel")
+    assert "tb-size=256" in after(replace(MACHINE, translated_mib=256), "-accel")
 
 
 def test_a_restored_machine_maps_the_memory_privately_and_waits_for_its_state() -> None:
