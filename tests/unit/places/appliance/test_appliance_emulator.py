@@ -5,10 +5,12 @@ from __future__ import annotations
 import platform
 import subprocess
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from filelock import FileLock, Timeout
 
 from lab.errors import CannotRun
 from lab.places.appliance import emulator, manifest, packages
@@ -258,6 +260,19 @@ def test_a_rebuild_fetches_anew_and_keeps_what_was_there_when_it_cannot(box: Box
     assert "The one that was there is kept" in box.recorder.lines[-1]
     assert box.choose().processors == 2
     assert box.fetched == 3
+
+
+def test_two_starts_at_once_fetch_it_one_after_the_other(box: Box) -> None:
+    def brings(root: Path) -> None:
+        with pytest.raises(Timeout), FileLock(box.cache.lock("qemu")).acquire(timeout=0):
+            pass
+        script(root / f"usr/bin/{PROGRAM}", NEW)
+
+    box.brings = brings
+    with ThreadPoolExecutor() as pool:
+        chosen = [start.result() for start in [pool.submit(box.choose) for _ in range(2)]]
+    assert [one.folder for one in chosen] == [box.cache.qemu] * 2
+    assert box.fetched == 1
 
 
 def test_packages_are_told_from_what_the_box_lacks(
