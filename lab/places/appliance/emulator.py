@@ -88,7 +88,7 @@ def choose(
     CannotRun where the box has no QEMU at all.
     """
     box = _of_the_box(acceleration)
-    if not box.instead:
+    if not _could_gain(box):
         return box
     try:
         return _ensure(cache, find_suite(), progress, again=again or rebuild, rebuild=rebuild)
@@ -100,7 +100,7 @@ def choose(
 def look(cache: Cache, acceleration: str) -> Emulator | None:
     """Return the QEMU that the next start takes; None where it would fetch one first."""
     box = _of_the_box(acceleration)
-    if not box.instead:
+    if not _could_gain(box):
         return box
     try:
         suite = find_suite()
@@ -124,7 +124,7 @@ def find_suite() -> str:
     suite = SUITES.get(release.get("VERSION_CODENAME", ""))
     if suite is None or release.get("ID") != "debian":
         name = release.get("PRETTY_NAME", "this system")
-        raise CannotRun(f"its QEMU is too old for two, and no newer one is known for {name}")
+        raise CannotRun(f"this QEMU is too old for two, and no newer one is known for {name}")
     return suite
 
 
@@ -141,10 +141,17 @@ def recipe(suite: str) -> str:
 
 def _of_the_box(acceleration: str) -> Emulator:
     version = qemu.read_version(this_architecture().qemu)
-    host = os.cpu_count() or 1
-    processors = min(qemu.processors(acceleration, version), host)
-    instead = "its QEMU is too old for two" if processors < min(qemu.PROCESSORS, host) else ""
-    return Emulator(version, processors, instead=instead)
+    return Emulator(version, min(qemu.processors(acceleration, version), _most()))
+
+
+def _could_gain(box: Emulator) -> bool:
+    """Tell whether a newer QEMU would give a guest more processors."""
+    return box.processors < _most()
+
+
+def _most() -> int:
+    """Return how many processors a guest has at most: no more than the box, or they would wait."""
+    return min(qemu.PROCESSORS, os.cpu_count() or 1)
 
 
 def _find(cache: Cache, suite: str) -> Emulator | None:
@@ -169,12 +176,17 @@ def _try(folder: Path) -> Emulator:
 def _ensure(
     cache: Cache, suite: str, progress: Progress, *, again: bool, rebuild: bool
 ) -> Emulator:
-    if not rebuild and (own := _find(cache, suite)):
-        return own
-    if not again and (failure := _standing_failure(cache, suite)):
-        raise CannotRun(failure.why)
-    with locked(cache.lock("qemu"), "the appliance's QEMU", progress):
+    def settled() -> Emulator | None:
         if not rebuild and (own := _find(cache, suite)):
+            return own
+        if not again and (failure := _standing_failure(cache, suite)):
+            raise CannotRun(failure.why)
+        return None
+
+    if own := settled():
+        return own
+    with locked(cache.lock("qemu"), "the appliance's QEMU", progress):
+        if own := settled():
             return own
         try:
             own = _build(cache, suite, progress)
