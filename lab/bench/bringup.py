@@ -57,7 +57,7 @@ def measure(console: Console, *, place: Sequence[str], rounds: int) -> dict[str,
             steps = json.loads(output)["steps"]
             again.append(_timed(["down"], place)[0] + _timed(["up"], place)[0])
     memory = machine_of(place)["memory_mib"]
-    _run(["down"], place)
+    run_words(["down"], place)
     at_rest = machine_of(place)["memory_mib"]
     machine = machine_of(place)
     with console.step("what a session costs the daemons, beside xl2tpd's"):
@@ -80,13 +80,13 @@ def measure_setup_alone(console: Console, *, place: Sequence[str], rounds: int) 
     with console.step("what a session costs the daemons, beside xl2tpd's"):
         figures = _setup(place, rounds)
     machine = machine_of(place)
-    _run(["appliance", "stop"], place)
+    run_words(["appliance", "stop"], place)
     return {"conditions": conditions(machine, before), "figures": figures}
 
 
 def _setup(place: Sequence[str], rounds: int) -> list[Figure]:
     command = ["python3", "-m", "lab.bench.setup", str(rounds)]
-    rows = json.loads(_run(["shell", "--", *command], place))
+    rows = json.loads(run_words(["shell", "--", *command], place))
     return [Figure(row["name"], tuple(row["values"]), row["unit"]) for row in rows]
 
 
@@ -119,12 +119,12 @@ def _cpu_model() -> str:
 
 def stop_machine(place: Sequence[str]) -> None:
     """End the bench's machine."""
-    _run(["appliance", "stop"], place)
+    run_words(["appliance", "stop"], place)
 
 
 def machine_of(place: Sequence[str]) -> dict[str, Any]:
     """Ask what the bench's machine is: kernel, acceleration, memory."""
-    rows = json.loads(_run(["appliance", "status", "--json"], place))["machines"]
+    rows = json.loads(run_words(["appliance", "status", "--json"], place))["machines"]
     found: dict[str, Any] = next(row for row in rows if row["lab"] == LAB)
     return found
 
@@ -139,11 +139,12 @@ def _image_mib() -> float:
 
 def _timed(words: list[str], place: Sequence[str]) -> tuple[float, str]:
     started = time.monotonic()
-    output = _run(words, place)
+    output = run_words(words, place)
     return time.monotonic() - started, output
 
 
-def _run(words: list[str], place: Sequence[str]) -> str:
+def run_words(words: list[str], place: Sequence[str]) -> str:
+    """Run a command in the bench's lab, return what it printed; raises LabError where it fails."""
     command = [sys.executable, "-m", "lab", *place, "--lab", LAB, *words]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode != 0:

@@ -6,11 +6,11 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from statistics import median
 from typing import Any
 
-from lab.bench.bringup import LAB, Figure, conditions, machine_of, stop_machine
+from lab.bench.bringup import LAB, Figure, conditions, machine_of, run_words, stop_machine
 from lab.console import Console
 from lab.errors import LabError
 
@@ -22,20 +22,37 @@ _START_S, _MEMORY_MB = 4.0, 150.0
 def measure_tracing(console: Console, *, place: Sequence[str], pairs: int) -> dict[str, Any]:
     """Run the measurement in the appliance; return conditions, figures and remarks."""
     load = os.getloadavg()[0]
+    with console.step("tracing: instructions a packet takes, where a processor counts them"):
+        counted = _count_there(place, max(1, pairs // 4))
     with console.step(f"tracing: {pairs} pairs of off and on, programs, the highest rate"):
         found = _run_there(place, pairs)
     told = conditions(machine_of(place), load)
     stop_machine(place)
     return {
         "conditions": {**told, "guest_cpus": found["cpus"]},
-        "figures": list(figures_of(found)),
+        "figures": [*counted_figures(counted), *figures_of(found)],
         "remarks": list(remarks_of(found)),
-        "measured": found,
+        "measured": {**found, "counted": counted},
     }
 
 
+def _count_there(place: Sequence[str], rounds: int) -> dict[str, Any]:
+    """Measure where instructions are counted: through a lab, and the driver's path alone."""
+    stop_machine(place)
+    run_words(["appliance", "start", "--counted"], place)
+    try:
+        run_words(["up"], place)
+        return _inside(place, ["lab.bench.traced.counted", LAB, "--rounds", str(rounds)])
+    finally:
+        stop_machine(place)
+
+
 def _run_there(place: Sequence[str], pairs: int) -> dict[str, Any]:
-    inside = ["shell", "--", "python3", "-m", "lab.bench.traced", "--pairs", str(pairs)]
+    return _inside(place, ["lab.bench.traced", "--pairs", str(pairs)])
+
+
+def _inside(place: Sequence[str], words: Sequence[str]) -> dict[str, Any]:
+    inside = ["shell", "--", "python3", "-m", *words]
     done = subprocess.run(
         [sys.executable, "-m", "lab", *place, "--lab", LAB, *inside],
         stdout=subprocess.PIPE,
@@ -48,16 +65,35 @@ def _run_there(place: Sequence[str], pairs: int) -> dict[str, Any]:
     return measured
 
 
+def counted_figures(found: dict[str, Any]) -> Iterator[Figure]:
+    """Make figures of what was counted: only of packets through the lab have they goals."""
+    for way, said in (("through", "through the lab"), ("alone", "the driver's path alone")):
+        costs = found[way]
+        for name, goal in _GOALS.items():
+            off = costs["off"][name]
+            thousands = tuple(count / 1000 for count in off)
+            yield Figure(f"instructions, {name}, {said}", thousands, "k")
+            yield Figure(
+                "  programs that do nothing: more by", overheads(off, costs["empty"][name]), "%"
+            )
+            yield Figure(
+                "  counters on: more by",
+                overheads(off, costs["on"][name]),
+                "%",
+                goal if way == "through" else None,
+            )
+
+
 def figures_of(found: dict[str, Any]) -> list[Figure]:
     """Make figures with their goals of what was measured in the machine."""
     pairs = found["pairs"]
     figures = []
-    for name, goal in _GOALS.items():
+    for name in _GOALS:
         off, on = pairs["off_ns"][name], pairs["on_ns"][name]
         figures += [
             Figure(f"a packet of {name}, tracing off", tuple(ns / 1000 for ns in off), "us"),
             Figure(f"a packet of {name}, counters on", tuple(ns / 1000 for ns in on), "us"),
-            Figure(f"counters on: a packet of {name} costs more by", overheads(off, on), "%", goal),
+            Figure(f"counters on: a packet of {name} costs more by", overheads(off, on), "%"),
             Figure(
                 f"journeys on as well, one in {found['journeys']['one_in']}: more by",
                 overheads(off, pairs["journeys_ns"][name]),

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import subprocess
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from lab.errors import CannotRun
 from lab.instruments.kernelview import run_in
@@ -24,6 +26,22 @@ def iperf_tcp(client: str, server: str, address: str, *, seconds: int) -> IperfR
 
     Raises CannotRun with iperf3's own words when it does not run.
     """
+    return read_iperf(_run(client, server, address, ["--time", str(seconds)], seconds))
+
+
+def iperf_udp_ns(client: str, server: str, address: str, *, payload: int, seconds: int) -> float:
+    """Send UDP datagrams of ``payload`` octets as fast as it goes; return the ns that one took.
+
+    Where one processor does all of the work, and never waits, that is its time.
+
+    Raises CannotRun with iperf3's own words when it does not run.
+    """
+    options = ["--udp", "--bitrate", "0", "--length", str(payload), "--time", str(seconds)]
+    sent = _report(_run(client, server, address, options, seconds))["end"]["sum"]
+    return 1e9 * float(sent["seconds"]) / int(sent["packets"])
+
+
+def _run(client: str, server: str, address: str, options: Sequence[str], seconds: float) -> str:
     served = subprocess.Popen(
         [
             *("nsenter", f"--net=/run/netns/{server}", "--"),
@@ -37,13 +55,13 @@ def iperf_tcp(client: str, server: str, address: str, *, seconds: int) -> IperfR
         _wait_until_listening(served)
         done = run_in(
             client,
-            ["iperf3", "--client", address, "--time", str(seconds), "--json"],
+            ["iperf3", "--client", address, *options, "--json"],
             timeout_s=scaled(30 + seconds),
         )
     finally:
         served.kill()
         served.communicate()
-    return read_iperf(done.stdout)
+    return done.stdout
 
 
 def _wait_until_listening(served: subprocess.Popen[str]) -> None:
@@ -57,11 +75,15 @@ def _wait_until_listening(served: subprocess.Popen[str]) -> None:
 
 def read_iperf(text: str) -> IperfResult:
     """Read a client's JSON report. Raises CannotRun with iperf3's own words."""
+    received = _report(text)["end"]["sum_received"]
+    return IperfResult(int(received["bytes"]), received["bits_per_second"] / 1e6)
+
+
+def _report(text: str) -> dict[str, Any]:
     try:
-        report = json.loads(text)
+        report: dict[str, Any] = json.loads(text)
     except ValueError:
         raise CannotRun(f"iperf3 gave no report: {text[:200]}") from None
     if "error" in report:
         raise CannotRun(f"iperf3: {report['error']}")
-    received = report["end"]["sum_received"]
-    return IperfResult(int(received["bytes"]), received["bits_per_second"] / 1e6)
+    return report

@@ -56,6 +56,16 @@ INLINE void count_loss(int what)
     })
 
 /*
+ * The same at an ARGUMENT of the probed function. By fentry the verifier knows what type an argument
+ * points to, and a program may load from it: one instruction, where the helper costs over a hundred.
+ */
+#if FENTRY
+#define READ_ARGUMENT(type, argument, offset) (*(type *)((void *)(argument) + (offset)))
+#else
+#define READ_ARGUMENT(type, argument, offset) READ_KERNEL(type, argument, offset)
+#endif
+
+/*
  * Keep VALUE in a register from its comparison to its use. The verifier of Linux 6.1 knows the bounds
  * of a register, and not that what is read from the stack again is what was compared.
  */

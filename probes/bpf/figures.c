@@ -32,7 +32,7 @@ MODULE_KFUNC_PROBE(l2tp_core, l2tp_xmit_skb, void *session, void *skb)
 
 MODULE_KRETFUNC_PROBE(l2tp_core, l2tp_xmit_skb, void *session, void *skb, int ret)
 {
-    return xmit_returned(ret);
+    return xmit_returned(session, ret);
 }
 
 #else
@@ -64,7 +64,7 @@ int transmit_entered(struct pt_regs *ctx)
 
 int transmit_returned(struct pt_regs *ctx)
 {
-    return xmit_returned((int)PT_REGS_RC(ctx));
+    return xmit_returned(0, (int)PT_REGS_RC(ctx));
 }
 
 #endif

@@ -104,35 +104,54 @@ INLINE void note_header(struct in_hook *now, void *header, u32 available, u32 to
     note_frame(now, octets, read);
 }
 
-/* The length of an skb and how much of it is not linear: neighbours, in one read. */
-INLINE u32 lengths_of(void *skb, u32 *beyond)
+/* What a program needs to know of an skb to find its header. */
+struct extent {
+    void *data;
+    u32 length;
+    u32 beyond; /* how much of it is not linear */
+};
+
+INLINE struct extent extent_of_argument(void *skb)
 {
+    struct extent found = {
+        .data = READ_ARGUMENT(void *, skb, OFFSET_SK_BUFF_DATA),
+        .length = READ_ARGUMENT(u32, skb, OFFSET_SK_BUFF_LEN),
+        .beyond = READ_ARGUMENT(u32, skb, OFFSET_SK_BUFF_DATA_LEN),
+    };
+
+    return found;
+}
+
+/* The same of an skb that is no argument: its lengths are neighbours, and take one read. */
+INLINE struct extent extent_of(void *skb)
+{
+    struct extent found = {.data = READ_KERNEL(void *, skb, OFFSET_SK_BUFF_DATA)};
     u64 both;
 
     if (OFFSET_SK_BUFF_DATA_LEN != OFFSET_SK_BUFF_LEN + 4) {
-        *beyond = READ_KERNEL(u32, skb, OFFSET_SK_BUFF_DATA_LEN);
-        return READ_KERNEL(u32, skb, OFFSET_SK_BUFF_LEN);
+        found.length = READ_KERNEL(u32, skb, OFFSET_SK_BUFF_LEN);
+        found.beyond = READ_KERNEL(u32, skb, OFFSET_SK_BUFF_DATA_LEN);
+        return found;
     }
     both = READ_KERNEL(u64, skb, OFFSET_SK_BUFF_LEN);
 #if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
-    *beyond = both >> 32;
-    return both;
+    found.length = both;
+    found.beyond = both >> 32;
 #else
-    *beyond = both;
-    return both >> 32;
+    found.length = both >> 32;
+    found.beyond = both;
 #endif
+    return found;
 }
 
 /* skb->data is the UDP header here; the L2TP header may lie outside the linear part. */
-INLINE void note_datagram(struct in_hook *now, void *skb)
+INLINE void note_datagram(struct in_hook *now, struct extent of)
 {
-    void *data = READ_KERNEL(void *, skb, OFFSET_SK_BUFF_DATA);
-    u32 beyond, length = lengths_of(skb, &beyond);
-    u32 linear = length - beyond;
+    u32 linear = of.length - of.beyond;
 
-    now->bytes = length > UDP_HEADER ? length - UDP_HEADER : 0;
+    now->bytes = of.length > UDP_HEADER ? of.length - UDP_HEADER : 0;
     linear = linear > UDP_HEADER ? linear - UDP_HEADER : 0;
-    note_header(now, data + UDP_HEADER, linear, now->bytes);
+    note_header(now, of.data + UDP_HEADER, linear, now->bytes);
 }
 
 /*
@@ -155,15 +174,13 @@ INLINE void note_pulled_header(struct in_hook *now, void *skb)
 INLINE void note_ppp_protocol(struct in_hook *now, void *skb)
 {
     u8 frame[4] = {};
-    void *data = READ_KERNEL(void *, skb, OFFSET_SK_BUFF_DATA);
-    u32 beyond, length = lengths_of(skb, &beyond);
-    u32 linear = length - beyond;
+    struct extent of = extent_of(skb);
 
-    if (linear < 4) {
-        if (length >= 4) /* it is there, but not here */
+    if (of.length - of.beyond < 4) {
+        if (of.length >= 4) /* it is there, but not here */
             count_loss(LOSS_PROTOCOL_UNREAD);
         return;
     }
-    bpf_probe_read_kernel(frame, 4, data);
+    bpf_probe_read_kernel(frame, 4, of.data);
     now->frame_reader = reader_of(frame);
 }

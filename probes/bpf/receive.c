@@ -42,7 +42,7 @@ INLINE int hook_entered(void *sk, void *skb)
     }
     now->key.netns_cookie = now->known.key.netns_cookie;
     now->key.netns = now->known.key.netns;
-    note_datagram(now, skb);
+    note_datagram(now, extent_of_argument(skb));
     now->active = 1;
     now->entered_ns = bpf_ktime_get_ns(); /* last: our own reading is no part of the latency */
     return 0;
@@ -242,7 +242,7 @@ INLINE int hook_returned(int passed_up)
     }
     now->active = 0;
     if (!now->header_read && passed_up)
-        note_datagram(now, (void *)now->skb); /* alive, and at the UDP header again */
+        note_datagram(now, extent_of((void *)now->skb)); /* alive, and at the UDP header again */
     if (!now->header_read)
         count_loss(LOSS_HEADER_UNREAD);
     figure = figure_in_hook(now);

@@ -60,9 +60,9 @@ INLINE int xmit_entered(void *session, void *skb)
         stack->known.generation = common->generation;
     }
     now->key = stack->known.key;
-    now->bytes = READ_KERNEL(u32, skb, OFFSET_SK_BUFF_LEN) +
-                 READ_KERNEL(u16, session, OFFSET_L2TP_SESSION_HDR_LEN);
-    now->ns = READ_KERNEL(u32, session, OFFSET_L2TP_SESSION_NS);
+    now->bytes = READ_ARGUMENT(u32, skb, OFFSET_SK_BUFF_LEN) +
+                 READ_ARGUMENT(u16, session, OFFSET_L2TP_SESSION_HDR_LEN);
+    now->ns = READ_ARGUMENT(u32, session, OFFSET_L2TP_SESSION_NS);
     return 0;
 }
 
@@ -79,7 +79,15 @@ INLINE u32 cause_of_failure(struct in_xmit *now)
     return now->bytes > MAX_UDP_PAYLOAD ? VERDICT_TOO_LONG : VERDICT_SEND_FAILED;
 }
 
-INLINE int xmit_returned(int result)
+/* The number that the session's next packet would have; a return by kprobe knows no ARGUMENT. */
+INLINE u32 next_number(void *argument, struct in_xmit *now)
+{
+    if (FENTRY)
+        return READ_ARGUMENT(u32, argument, OFFSET_L2TP_SESSION_NS);
+    return READ_KERNEL(u32, (void *)now->session, OFFSET_L2TP_SESSION_NS);
+}
+
+INLINE int xmit_returned(void *argument, int result)
 {
     int zero = 0;
     u64 ns = bpf_ktime_get_ns();
@@ -125,7 +133,7 @@ INLINE int xmit_returned(int result)
         figure->tx_bytes += now->bytes;
         add_verdict(figure, VERDICT_SENT, 1);
     }
-    if (READ_KERNEL(u32, (void *)now->session, OFFSET_L2TP_SESSION_NS) != now->ns) {
+    if (next_number(argument, now) != now->ns) {
         note = session_of(&now->key, (void *)now->session); /* it was given a number */
         if (note) {
             note->tx_numbered += 1;

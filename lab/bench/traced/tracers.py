@@ -48,6 +48,17 @@ fexit:l2tp_core:l2tp_xmit_skb /@out[cpu]/ {
 """
 
 
+# Programs that do nothing, where the figures' programs are: what being called costs.
+_EMPTY = """
+fentry:l2tp_core:l2tp_udp_encap_recv {}
+fexit:l2tp_core:l2tp_udp_encap_recv {}
+fentry:l2tp_ppp:pppol2tp_recv {}
+fentry:vmlinux:netif_rx {}
+fentry:l2tp_core:l2tp_xmit_skb {}
+fexit:l2tp_core:l2tp_xmit_skb {}
+"""
+
+
 class Ours:
     """Our tracer as a process. ``started_s``: from its start to its first figures."""
 
@@ -65,7 +76,7 @@ class Ours:
         return peak_memory_mb(self._pid)
 
 
-def _who_listens(path: Path) -> int | None:
+def who_listens(path: Path) -> int | None:
     """Give the pid of who takes connections; the socket is there a moment before that.
 
     It need not be the process that was started: a warm Python forks it elsewhere (unix(7)).
@@ -92,7 +103,7 @@ def ours(style: str = "", *, quiet: bool = True) -> Iterator[Ours]:
             env=environment(),
         )
         try:
-            while (pid := _who_listens(path)) is None:
+            while (pid := who_listens(path)) is None:
                 if tracer.poll() is not None:
                     raise CannotRun(f"the tracer ended with code {tracer.returncode}")
                 if time.monotonic() - began > _PATIENCE_S:
@@ -125,11 +136,28 @@ class Bpftrace:
 
 @contextmanager
 def bpftrace() -> Iterator[Bpftrace]:
-    """Run the program in bpftrace. Raises CannotRun with its words when it cannot be attached."""
+    """Let bpftrace count the same, and the kernel measure what that costs; raises CannotRun."""
     meter = CostMeter()
     meter.turn_on()
+    try:
+        with _run_bpftrace(_BPFTRACE) as pid:
+            yield Bpftrace(pid)
+    finally:
+        meter.turn_off()
+
+
+@contextmanager
+def empty() -> Iterator[None]:
+    """Attach programs that do nothing to where ours are; raises CannotRun."""
+    with _run_bpftrace(_EMPTY):
+        yield
+
+
+@contextmanager
+def _run_bpftrace(text: str) -> Iterator[int]:
+    """Run a program, give the pid. Raises CannotRun with bpftrace's words where it cannot be."""
     process = subprocess.Popen(
-        ["bpftrace", "-e", 'BEGIN { printf("attached\\n"); }' + _BPFTRACE],
+        ["bpftrace", "-e", 'BEGIN { printf("attached\\n"); }' + text],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -143,11 +171,10 @@ def bpftrace() -> Iterator[Bpftrace]:
             said.append(line)
         else:
             raise CannotRun("bpftrace ended, and said:\n" + "".join(said[-8:]).rstrip())
-        yield Bpftrace(process.pid)
+        yield process.pid
     finally:
         process.terminate()
         process.communicate()
-        meter.turn_off()
 
 
 @contextmanager

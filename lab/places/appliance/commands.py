@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from lab.errors import CannotRun
+from lab.errors import CannotRun, UsageError
 from lab.places.appliance import archive, emulator, machine, monitor, process
 from lab.places.appliance.acceleration import Verdict
 from lab.places.appliance.emulator import Emulator
@@ -17,7 +17,7 @@ from lab.places.appliance.kernelsource import DEFAULT, find_source
 from lab.places.appliance.machine import Home, read_record
 from lab.places.appliance.paths import default_cache
 from lab.places.appliance.place import AppliancePlace
-from lab.places.appliance.qemu import port_of, version_number
+from lab.places.appliance.qemu import COUNTED, port_of, version_number
 from lab.places.appliance.starting import Parts, prove
 from lab.places.base import Progress
 
@@ -61,9 +61,22 @@ def build(progress: Progress, *, kernel: str | None = None, rebuild: bool = Fals
         progress.say(f"no machine can be started on this box: {error}")
 
 
-def start(progress: Progress, lab: str, *, kernel: str | None = None) -> AppliancePlace:
-    """Start a lab's machine, or bring the one that runs up to date."""
-    place = AppliancePlace(lab, "asked for", progress, kernel=kernel)
+def start(
+    progress: Progress, lab: str, *, kernel: str | None = None, counted: bool = False
+) -> AppliancePlace:
+    """Start a lab's machine, or bring the one that runs up to date.
+
+    ``counted`` asks for one whose instructions are counted. Raises UsageError where one runs that
+    does not count.
+    """
+    home = Home.of(default_cache(), lab)
+    record = read_record(home)
+    if counted and home.find() and not (record and record.acceleration == COUNTED):
+        raise UsageError(
+            f"the machine of lab {lab} runs, and does not count its instructions. What runs in it "
+            f"ends with: l2tp-lab appliance stop --lab {lab}"
+        )
+    place = AppliancePlace(lab, "asked for", progress, kernel=kernel, counted=counted)
     place.prepare()
     return place
 

@@ -39,12 +39,16 @@ class AppliancePlace:
         kernel: str | None = None,
         cache: Cache | None = None,
         attaches: bool = False,
+        counted: bool = False,
     ) -> None:
-        """``attaches`` takes the machine that runs as it is: no command that only uses what is
+        """``counted`` starts a machine whose instructions are counted, where none runs.
+
+        ``attaches`` takes the machine that runs as it is: no command that only uses what is
         there may replace it, and with it the lab, because something else would be built by now.
         """
         self.attaches = attaches
         self.reason = reason
+        self._counted = counted
         self._lab = lab
         self._progress = progress
         self._source = find_source(kernel or DEFAULT)
@@ -64,7 +68,9 @@ class AppliancePlace:
             if self._connection is None and parts is None:
                 raise MachineLost(f"the machine of lab {self._lab} has just ended")
             if self._connection is None and parts is not None:
-                self._connection = start(parts, home, self._lab, self._progress)
+                self._connection = start(
+                    parts, home, self._lab, self._progress, counted=self._counted
+                )
 
     def _parts(self) -> Parts:
         image = ensure_image(self._cache, self._progress)

@@ -24,6 +24,9 @@ from lab.places.base import Progress
 
 _ENDING_S = 10.0
 
+#: How much slower an emulated machine is whose instructions are counted.
+_COUNTING = 3.0
+
 
 @dataclass(frozen=True, slots=True)
 class Parts:
@@ -47,8 +50,12 @@ def prove(parts: Parts, progress: Progress) -> Verdict:
     return acceleration.decide(parts.cache, spec, version, progress)
 
 
-def start(parts: Parts, home: Home, lab: str, progress: Progress) -> Connection:
+def start(
+    parts: Parts, home: Home, lab: str, progress: Progress, *, counted: bool = False
+) -> Connection:
     """Start a lab's machine anew, and return the way to it, with this checkout's code in it.
+
+    One whose instructions are ``counted`` boots: it is for measuring, and nobody waits for it.
 
     Raises CannotRun when no machine comes up on this box, MachineLost when it went away at once.
     """
@@ -58,6 +65,9 @@ def start(parts: Parts, home: Home, lab: str, progress: Progress) -> Connection:
     version = qemu.read_version(spec.architecture.qemu)
     verdict = acceleration.decide(parts.cache, spec, version, progress)
     chosen = emulator.choose(parts.cache, verdict.acceleration, progress)
+    if counted:
+        verdict = Verdict(qemu.COUNTED, "asked for", _COUNTING * verdict.slowness)
+        chosen = replace(chosen, processors=1)
     spec = replace(
         spec,
         acceleration=verdict.acceleration,
@@ -65,6 +75,8 @@ def start(parts: Parts, home: Home, lab: str, progress: Progress) -> Connection:
         qemu=chosen.folder,
     )
     starter = _Starter(parts, home, spec, verdict, chosen, progress)
+    if counted:
+        return starter.boot()
     key = snapshot.snapshot_key(spec, parts.made_from, chosen.version)
     for _ in range(2):
         try:

@@ -7,6 +7,7 @@ import json
 import pytest
 
 from lab.errors import CannotRun
+from lab.instruments import iperf
 from lab.instruments.iperf import read_iperf
 from lab.instruments.nftables import read_counters
 from lab.instruments.ping import PingResult, read_ping
@@ -58,6 +59,12 @@ def test_iperf_reports_what_the_receiver_got() -> None:
     report = {"end": {"sum_received": {"bytes": 1250000, "bits_per_second": 10_000_000.0}}}
     result = read_iperf(json.dumps(report))
     assert (result.received_bytes, result.mbit_s) == (1250000, 10.0)
+
+
+def test_iperfs_datagrams_have_a_price(monkeypatch: pytest.MonkeyPatch) -> None:
+    report = {"end": {"sum": {"seconds": 2.0, "packets": 40_000}}}
+    monkeypatch.setattr(iperf, "_run", lambda *_: json.dumps(report))
+    assert iperf.iperf_udp_ns("a", "b", "192.0.2.1", payload=36, seconds=2) == 50_000
 
 
 @pytest.mark.parametrize(

@@ -34,6 +34,14 @@ def after(machine: Machine, option: str) -> str:
     return argv[argv.index(option) + 1]
 
 
+def test_a_counting_processor_is_one_thread_with_a_clock_of_its_own() -> None:
+    counted = replace(MACHINE, acceleration="counted")
+    assert after(counted, "-icount") == "shift=0,sleep=off"
+    assert "thread=single" in after(counted, "-accel")
+    assert after(counted, "-cpu") == after(MACHINE, "-cpu")
+    assert "-icount" not in arguments(MACHINE, 3, 4)
+
+
 def test_the_guests_network_is_closed_but_for_ssh_on_the_loopback() -> None:
     network = after(MACHINE, "-netdev")
     assert "restrict=on" in network
