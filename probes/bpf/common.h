@@ -47,6 +47,15 @@ INLINE void count_loss(int what)
         *count += 1;
 }
 
+/* What was counted as lost has been found. */
+INLINE void uncount_loss(int what)
+{
+    u64 *count = losses.lookup(&what);
+
+    if (count)
+        *count -= 1;
+}
+
 /* The value of TYPE at BASE + OFFSET in the kernel; zero where it cannot be read. */
 #define READ_KERNEL(type, base, offset)                                           \
     ({                                                                            \

@@ -171,7 +171,7 @@ INLINE void note_pulled_header(struct in_hook *now, void *skb)
  * no ppp interface counts it (ppp_generic.c: ppp_input). The driver has pulled no more than
  * HEADER_OCTETS together: the protocol may lie outside the linear part still.
  */
-INLINE void note_ppp_protocol(struct in_hook *now, void *skb)
+INLINE u8 reader_in(void *skb)
 {
     u8 frame[4] = {};
     struct extent of = extent_of(skb);
@@ -179,8 +179,8 @@ INLINE void note_ppp_protocol(struct in_hook *now, void *skb)
     if (of.length - of.beyond < 4) {
         if (of.length >= 4) /* it is there, but not here */
             count_loss(LOSS_PROTOCOL_UNREAD);
-        return;
+        return NETWORK;
     }
     bpf_probe_read_kernel(frame, 4, of.data);
-    now->frame_reader = reader_of(frame);
+    return reader_of(frame);
 }

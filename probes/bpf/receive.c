@@ -27,7 +27,7 @@ INLINE int hook_entered(void *sk, void *skb)
         now->skb = 0;
         return 0;
     }
-    __builtin_memset(&now->key, 0, sizeof(*now) - sizeof(now->known));
+    __builtin_memset(&now->key, 0, sizeof(*now) - __builtin_offsetof(struct in_hook, key));
     now->skb = (u64)skb;
     now->sk = (u64)sk;
     now->verdict = VERDICTS;
@@ -39,6 +39,7 @@ INLINE int hook_entered(void *sk, void *skb)
         now->known.key.netns = READ_KERNEL(u32, net, OFFSET_NET_NS + OFFSET_NS_COMMON_INUM);
         now->known.object = (u64)sk;
         now->known.generation = common->generation;
+        now->place.number = 0;
     }
     now->key.netns_cookie = now->known.key.netns_cookie;
     now->key.netns = now->known.key.netns;
@@ -118,20 +119,72 @@ INLINE u32 place_of_wait(struct in_hook *now)
 INLINE struct figure *figure_of_waited(struct waiting *waited)
 {
     struct session_note *note = sessions.lookup(&waited->key);
+    struct place place = {};
 
     if (note && note->uses > 1 && note->registered_ns > waited->entered_ns)
         return 0;
-    return figures.lookup(&waited->key);
+    return figure_found(&waited->key, &place);
 }
 
-/* A packet that waited has come to its end. */
-INLINE void settle(u64 address, struct waiting *waited, u32 verdict)
+/*
+ * A packet that waited has come to its end. Two CPUs may see that: whoever takes the entry counts, and
+ * gets the figure that it counted in.
+ */
+INLINE struct figure *settle(u64 address, struct waiting *waited, u32 verdict)
 {
     struct figure *figure = figure_of_waited(waited);
+    u32 counted_as = waited->counted_as;
 
-    if (figure)
-        move_verdict(figure, waited->counted_as, verdict);
-    waiting.delete(&address);
+    if (waiting.delete(&address) || !figure)
+        return 0;
+    move_verdict(figure, counted_as, verdict);
+    return figure;
+}
+
+/* Leave word of a frame that another CPU still has in the hook; gives its wait, if that has begun. */
+INLINE struct waiting *note_early(u64 address, u32 verdict, u32 ppp_control)
+{
+    struct early mark = {.verdict = verdict, .ppp_control = ppp_control};
+    struct early *before = earlier.lookup(&address);
+
+    if (before && verdict == VERDICT_DELIVERED)
+        mark.ppp_control = before->ppp_control;
+    mark.ns = bpf_ktime_get_ns();
+    earlier.update(&address, &mark);
+    return waiting.lookup(&address); /* after the mark: one of the two CPUs sees the other's */
+}
+
+/* What another CPU has left word of about the datagram in work, which has just begun to wait. */
+INLINE u32 heard_early(struct in_hook *now, u32 place)
+{
+    struct early *mark = earlier.lookup(&now->skb);
+    struct waiting *waited;
+    u32 verdict;
+    u64 ns;
+
+    if (!mark)
+        return place;
+    if (mark->ns < now->entered_ns) { /* of an earlier owner of the address */
+        earlier.delete(&now->skb);
+        return place;
+    }
+    verdict = mark->verdict;
+    now->ppp_control = mark->ppp_control;
+    ns = mark->ns;
+    earlier.delete(&now->skb);
+    if (verdict == VERDICT_WAITING_PPP) {
+        waited = waiting.lookup(&now->skb);
+        if (waited)
+            waited->place = verdict; /* and is counted where it was */
+        return place;
+    }
+    if (waiting.delete(&now->skb)) /* the other CPU has settled it */
+        return place;
+    if (verdict == VERDICT_DELIVERED) {
+        now->latency_ns = ns - now->entered_ns ?: 1;
+        uncount_loss(LOSS_LATENCY_UNMATCHED);
+    }
+    return verdict;
 }
 
 /* Let a consumed datagram wait for its end; gives what it counts as. */
@@ -147,7 +200,7 @@ INLINE u32 begin_wait(struct in_hook *now)
         settle(now->skb, stale, VERDICT_LOST_FROM_SIGHT);
     entry.place = entry.counted_as = place;
     if (!waiting.update(&now->skb, &entry))
-        return place;
+        return heard_early(now, place);
     count_loss(LOSS_WAITING_FULL);
     return VERDICT_LOST_FROM_SIGHT;
 }
@@ -155,13 +208,17 @@ INLINE u32 begin_wait(struct in_hook *now)
 /* The figure that a packet counts in; made where there is none yet. */
 INLINE struct figure *figure_in_hook(struct in_hook *now)
 {
-    struct figure *figure = figures.lookup(&now->key);
+    struct figure *figure = is_same(&now->placed, &now->key) ? figure_at(&now->place) : 0;
 
+    if (figure)
+        return figure;
+    now->placed = now->key;
+    figure = figure_found(&now->key, &now->place);
     if (figure)
         return figure;
     if (now->session)
         session_of(&now->key, (void *)now->session);
-    return figure_of(&now->key);
+    return figure_made(&now->key, &now->place);
 }
 
 /* On another CPU pppd may read a frame that is for it, and free it, before the hook returns here. */
@@ -196,13 +253,15 @@ INLINE int ppp_reached(void *session, void *skb)
             note_pulled_header(now, skb);
         now->reached_ppp = 1;
         if (!now->frame_known)
-            note_ppp_protocol(now, skb);
+            now->frame_reader = reader_in(skb);
         now->ppp_control = now->frame_reader == CHANNEL;
         if (now->frame_reader != NETWORK)
             expect_pppd(now);
         return 0;
     }
     waited = waiting.lookup(&address);
+    if (!waited) /* another CPU has put it into the queue, and is still in the hook */
+        waited = note_early(address, VERDICT_WAITING_PPP, reader_in(skb) == CHANNEL);
     if (waited)
         waited->place = VERDICT_WAITING_PPP; /* the figure is set right when that is settled */
     return 0;
@@ -231,7 +290,7 @@ INLINE int hook_returned(int passed_up)
     struct in_hook *now = this_cpu();
     struct session_note *note;
     struct figure *figure;
-    u32 kind, side;
+    u32 kind, side, verdict;
 
     if (!now)
         return 0;
@@ -255,11 +314,12 @@ INLINE int hook_returned(int passed_up)
     figure->packets[kind][side] += 1;
     figure->bytes[kind][side] += now->bytes;
     figure->last_seen_ns = now->entered_ns;
+    verdict = verdict_of(now, passed_up);
+    add_verdict(figure, verdict, 1);
     if (side == CONSUMED)
         figure->ppp_control += now->ppp_control;
     if (now->latency_ns)
         add_latency(figure, now->latency_ns);
-    add_verdict(figure, verdict_of(now, passed_up), 1);
     if (kind == DATA && side == CONSUMED && now->flags & L2TP_S && now->key.version == 2) {
         note = session_of(&now->key, (void *)now->session);
         if (note)
@@ -275,6 +335,7 @@ INLINE int frame_delivered(void *skb)
     struct waiting *waited;
     struct figure *figure;
     u64 address = (u64)skb, ns;
+    int is_early;
 
     if (!now || !now->active)
         return 0;
@@ -293,14 +354,20 @@ INLINE int frame_delivered(void *skb)
         now->latency_ns = ns - now->entered_ns ?: 1;
         return 0;
     }
-    if (!waited) {
+    is_early = !waited;
+    if (is_early) {
         count_loss(LOSS_LATENCY_UNMATCHED);
-        return 0;
+        waited = note_early(address, VERDICT_DELIVERED, 0);
     }
-    figure = figure_of_waited(waited);
-    if (figure)
-        add_latency(figure, ns - waited->entered_ns);
-    settle(address, waited, VERDICT_DELIVERED);
+    if (!waited)
+        return 0;
+    ns -= waited->entered_ns;
+    figure = settle(address, waited, VERDICT_DELIVERED);
+    if (!figure)
+        return 0;
+    add_latency(figure, ns);
+    if (is_early)
+        uncount_loss(LOSS_LATENCY_UNMATCHED);
     return 0;
 }
 
@@ -319,6 +386,8 @@ INLINE void frame_bridged(void *skb)
             return;
     }
     waited = waiting.lookup(&address);
+    if (!waited && now->skb != address)
+        waited = note_early(address, VERDICT_BRIDGED, 0);
     if (waited)
         settle(address, waited, VERDICT_BRIDGED);
 }
@@ -347,6 +416,17 @@ INLINE u32 end_of_wait(struct in_hook *now, struct waiting *waited, u64 skb, u64
     return VERDICT_CLOSED_UNREAD;
 }
 
+/* The same of a frame that was given to PPP early; gives its wait, if that has begun. */
+INLINE struct waiting *freed_early(struct in_hook *now, u64 address, u64 location)
+{
+    struct early *mark = earlier.lookup(&address);
+    struct waiting waited = {.place = VERDICT_WAITING_PPP};
+
+    if (!mark || mark->verdict != VERDICT_WAITING_PPP)
+        return 0;
+    return note_early(address, end_of_wait(now, &waited, address, location), mark->ppp_control);
+}
+
 INLINE int freed(void *skb, u64 location)
 {
     struct in_hook *now = this_cpu();
@@ -364,6 +444,8 @@ INLINE int freed(void *skb, u64 location)
         return 0;
     }
     waited = waiting.lookup(&address);
+    if (!waited)
+        waited = freed_early(now, address, location);
     if (waited)
         settle(address, waited, end_of_wait(now, waited, address, location));
     else if (now->active)

@@ -13,6 +13,13 @@ struct figure_key {
     u32 version;      /* 2 or 3; 0 = the header is cut short */
 };
 
+INLINE int is_same(struct figure_key *one, struct figure_key *other)
+{
+    return one->netns_cookie == other->netns_cookie && one->netns == other->netns &&
+           one->tunnel_id == other->tunnel_id && one->session_id == other->session_id &&
+           one->version == other->version;
+}
+
 enum kind { CONTROL, DATA };
 enum { CONSUMED, PASSED_UP };
 
@@ -28,6 +35,7 @@ struct figure {
     u64 latency_ns_total;
     u64 tx_bytes; /* of what was handed to IP */
     u64 tx_ns_total;
+    u64 number; /* of the stay that is counted here, on this CPU; 0 = nothing is */
     u64 verdicts[VERDICTS];
     u64 latency_ns_log2[LATENCY_SLOTS]; /* slot n: 2^n <= latency < 2^(n+1); the last: and above */
     u64 tx_ns_log2[LATENCY_SLOTS];
@@ -65,15 +73,44 @@ _Static_assert(sizeof(struct figure) == SIZEOF_FIGURE, "events.FIGURE differs");
 _Static_assert(sizeof(struct session_note) == SIZEOF_SESSION, "events.SESSION differs");
 _Static_assert(LOSSES == LOSS_COUNT, "events.Loss differs");
 
-/* How many entries the large tables have is the loader's to say: 1 is only for bcc. */
-BPF_TABLE("percpu_hash", struct figure_key, struct figure, figures, 1);
+/* probes/figures/events.py: PLACE. Where figures lie, and the number of this stay: none is given again. */
+struct place {
+    u64 number;
+    u32 slot;
+    u32 padding;
+};
+
+/* probes/figures/events.py: SLOTS. From the first one on, so many. */
+struct slots {
+    u32 first;
+    u32 count;
+};
+
+/* What a CPU gives places from. */
+struct giver {
+    u64 last; /* number that it gave */
+    struct slots slots;
+};
+
+_Static_assert(sizeof(struct slots) == SIZEOF_SLOTS, "events.SLOTS differs");
+_Static_assert(sizeof(struct place) == SIZEOF_PLACE, "events.PLACE differs");
+
+/*
+ * Figures lie in an array, which costs a packet a tenth of what a hash costs it. How many entries the
+ * large tables have is the loader's to say: 1 is only for bcc.
+ */
+BPF_TABLE("percpu_array", int, struct figure, figures, 1);
+BPF_TABLE("hash", struct figure_key, struct place, places, 1);
+BPF_QUEUE(vacant, struct slots, 1); /* they are zero on every CPU */
+BPF_QUEUE(left, u32, 1);            /* slots whose owner has gone, for the tracer to clear */
+BPF_PERCPU_ARRAY(givers, struct giver, 1);
+
 BPF_TABLE("hash", struct figure_key, struct session_note, sessions, 1);
 
 /* L2TP versions of the tunnels that are known, by struct sock of their UDP socket. */
 BPF_TABLE("lru_hash", u64, u32, tunnel_versions, 1);
 
 /* Zeros to begin with: too large for the stack of a program. */
-BPF_PERCPU_ARRAY(nothing, struct figure, 1);
 BPF_PERCPU_ARRAY(no_session, struct session_note, 1);
 
 /* probes/figures/events.py: SETTINGS, written before a packet can begin. */
@@ -135,7 +172,9 @@ enum wait { NOT_TRIED, NOTED, NO_ROOM };
 
 /* The datagram that the hook is working on, on this CPU. */
 struct in_hook {
-    struct known known; /* of the socket: outlives the datagram */
+    struct known known; /* of the socket: outlives the datagram, as do: */
+    struct figure_key placed; /* whose place this is: that of the last datagram */
+    struct place place;
     struct figure_key key;
     u64 skb;
     u64 sk;
@@ -175,6 +214,19 @@ struct waiting {
 
 BPF_TABLE("hash", u64, struct waiting, waiting, 1);
 
+/*
+ * What became of a datagram on one CPU while another was still in the hook with it: each one goes by
+ * the session's queue, and whoever empties that takes what others have just put there. Kept until the
+ * other CPU asks; of marks that nobody asks for, the oldest go.
+ */
+struct early {
+    u64 ns;
+    u32 verdict; /* how it ended, or where it waits */
+    u32 ppp_control;
+};
+
+BPF_TABLE("lru_hash", u64, struct early, earlier, 1);
+
 INLINE struct in_hook *this_cpu(void)
 {
     int zero = 0;
@@ -182,19 +234,71 @@ INLINE struct in_hook *this_cpu(void)
     return in_hooks.lookup(&zero);
 }
 
-INLINE struct figure *figure_of(struct figure_key *key)
+/* The figures at PLACE; none where that stay has ended, or has not begun on this CPU. */
+INLINE struct figure *figure_at(struct place *place)
 {
-    struct figure *figure = figures.lookup(key);
+    u32 slot = place->slot;
+    struct figure *figure = figures.lookup(&slot);
 
-    if (!figure) {
-        int zero = 0;
-        struct figure *empty = nothing.lookup(&zero);
+    return figure && place->number && figure->number == place->number ? figure : 0;
+}
 
-        if (empty)
-            figures.update(key, empty);
-        figure = figures.lookup(key);
-    }
+/* The figures of KEY and their PLACE; none where there is none yet. */
+INLINE struct figure *figure_found(struct figure_key *key, struct place *place)
+{
+    struct place *found = places.lookup(key);
+    struct figure *figure;
+    u32 slot;
+
+    place->number = 0;
+    if (!found)
+        return 0;
+    slot = found->slot;
+    figure = figures.lookup(&slot);
+    if (!figure)
+        return 0;
+    place->slot = slot;
+    place->number = found->number;
+    figure->number = place->number; /* it may be the first packet on this CPU */
     return figure;
+}
+
+/* The same where there is none yet: a slot that is vacant. */
+INLINE struct figure *figure_made(struct figure_key *key, struct place *place)
+{
+    int zero = 0;
+    struct giver *giver = givers.lookup(&zero);
+    struct place made = {};
+    struct slots more = {};
+
+    if (!giver)
+        return 0;
+    if (!giver->slots.count) {
+        if (vacant.pop(&more))
+            return 0;
+        giver->slots = more;
+    }
+    giver->last += 1;
+    made.number = giver->last << 16 | bpf_get_smp_processor_id();
+    made.slot = giver->slots.first;
+    if (places.insert(key, &made)) /* another CPU was first, or there is no room */
+        return figure_found(key, place);
+    giver->slots.first += 1;
+    giver->slots.count -= 1;
+    return figure_found(key, place);
+}
+
+/* KEY's figures are over: they are nobody's until the tracer has cleared them. */
+INLINE void leave_place(struct figure_key *key)
+{
+    struct place *place = places.lookup(key);
+    u32 slot;
+
+    if (!place)
+        return;
+    slot = place->slot;
+    places.delete(key);
+    left.push(&slot, 0);
 }
 
 /* floor(log2(value)), the last slot for everything above. */

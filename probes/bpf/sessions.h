@@ -93,7 +93,8 @@ INLINE int registered(struct figure_key *key, void *tunnel, void *session)
     next_generation();
     if (note && note->ended_ns) {
         uses = note->uses;
-        figures.delete(key);
+        leave_place(key);
+        next_generation(); /* once more: the place was known up to here */
     }
     note = note_met(key, tunnel, session);
     if (note) {

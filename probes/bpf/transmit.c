@@ -17,10 +17,12 @@ struct in_xmit {
     u64 entered_ns;
     u32 bytes;
     u32 ns;
+    struct place place;
 };
 
 struct xmit_stack {
     struct known known; /* of the session sent by last */
+    struct place place; /* the same session's */
     u32 depth;
     u32 padding;
     struct in_xmit frames[MAX_NESTED];
@@ -58,8 +60,10 @@ INLINE int xmit_entered(void *session, void *skb)
         key_of_session(&stack->known.key, session);
         stack->known.object = (u64)session;
         stack->known.generation = common->generation;
+        stack->place.number = 0;
     }
     now->key = stack->known.key;
+    now->place = stack->place;
     now->bytes = READ_ARGUMENT(u32, skb, OFFSET_SK_BUFF_LEN) +
                  READ_ARGUMENT(u16, session, OFFSET_L2TP_SESSION_HDR_LEN);
     now->ns = READ_ARGUMENT(u32, session, OFFSET_L2TP_SESSION_NS);
@@ -111,10 +115,15 @@ INLINE int xmit_returned(void *argument, int result)
     now = &stack->frames[depth];
     if (!now->session) /* not counted */
         return 0;
-    figure = figures.lookup(&now->key);
+    figure = figure_at(&now->place);
     if (!figure) {
-        session_of(&now->key, (void *)now->session);
-        figure = figure_of(&now->key);
+        figure = figure_found(&now->key, &now->place);
+        if (!figure) {
+            session_of(&now->key, (void *)now->session);
+            figure = figure_made(&now->key, &now->place);
+        }
+        if (stack->known.object == now->session)
+            stack->place = now->place;
     }
     if (!figure) {
         count_loss(LOSS_FIGURES_FULL);

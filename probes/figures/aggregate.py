@@ -33,7 +33,7 @@ def per_cpu(value: bytes, words: int) -> list[tuple[int, ...]]:
 
 
 def figure_row(key: bytes, value: bytes, note: bytes | None = None) -> FigureRow:
-    """Make one row of an entry of the map `figures` (struct figure_key, struct figure).
+    """Make one row of a key of the map `places` and what `figures` has there (struct figure).
 
     note: what the map `sessions` has under the same key (struct session_note).
     """
@@ -43,7 +43,7 @@ def figure_row(key: bytes, value: bytes, note: bytes | None = None) -> FigureRow
     control_consumed, control_passed_up, data_consumed, data_passed_up = words[0:4]
     control_bytes, data_bytes = words[4] + words[5], words[6] + words[7]
     ppp_control, latency_ns_total, tx_bytes, tx_ns_total = words[
-        FIGURE_LAST_SEEN + 1 : FIGURE_SCALARS
+        FIGURE_LAST_SEEN + 1 : FIGURE_SCALARS - 1
     ]
     verdicts = [
         _not_below_nothing(word) for word in words[FIGURE_SCALARS : FIGURE_SCALARS + len(Verdict)]
@@ -114,7 +114,7 @@ def _not_below_nothing(word: int) -> int:
 def figure_rows(
     entries: Iterable[tuple[bytes, bytes]], notes: Mapping[bytes, bytes] | None = None
 ) -> list[FigureRow]:
-    """Make the rows of the map `figures`, in the order that Snapshot promises, ends joined.
+    """Make the rows of all figures, in the order that Snapshot promises, ends joined.
 
     notes: the map `sessions`.
     """

@@ -16,11 +16,18 @@ FIGURE_KEY = struct.Struct("=Q4I")
 LATENCY_SLOTS = 32
 
 # struct figure { u64 packets[2][2], bytes[2][2], last_seen_ns, ppp_control, latency_ns_total,
-#                 tx_bytes, tx_ns_total, verdicts[], latency_ns_log2[], tx_ns_log2[]; }
-# All are sums over the CPUs, modulo 2^64, but the word at FIGURE_LAST_SEEN: the largest counts.
+#                 tx_bytes, tx_ns_total, number, verdicts[], latency_ns_log2[], tx_ns_log2[]; }
+# All are sums over the CPUs, modulo 2^64, but the word at FIGURE_LAST_SEEN: the largest counts; and
+# the last of the scalars, which is the programs' own.
 FIGURE_LAST_SEEN = 8
-FIGURE_SCALARS = 13
+FIGURE_SCALARS = 14
 FIGURE = struct.Struct(f"={FIGURE_SCALARS + len(Verdict) + 2 * LATENCY_SLOTS}Q")
+
+# struct place { u64 number; u32 slot, padding; }
+PLACE = struct.Struct("=QI4x")
+
+# struct slots { u32 first, count; }
+SLOTS = struct.Struct("=2I")
 
 # struct session_note: the fields of SessionNote, in this order, and padding.
 SESSION = struct.Struct("=9Q10I2H16s16s32s4x")
@@ -65,6 +72,8 @@ def compiler_flags() -> list[str]:
     return [
         f"-DSIZEOF_FIGURE_KEY={FIGURE_KEY.size}",
         f"-DSIZEOF_FIGURE={FIGURE.size}",
+        f"-DSIZEOF_PLACE={PLACE.size}",
+        f"-DSIZEOF_SLOTS={SLOTS.size}",
         f"-DSIZEOF_SESSION={SESSION.size}",
         f"-DSIZEOF_SETTINGS={SETTINGS.size}",
         f"-DSIZEOF_STEADY={STEADY.size}",

@@ -3,7 +3,6 @@
 import contextlib
 import time
 from collections.abc import Callable, Iterable, Mapping
-from functools import partial
 from pathlib import Path
 
 from probes.errors import ProbeError
@@ -12,6 +11,7 @@ from probes.figures.aggregate import figure_rows, loss_counts
 from probes.figures.events import FIGURE, FIGURE_KEY, SETTINGS, STEADY, compiler_flags
 from probes.figures.reconcile import Reconciler
 from probes.figures.sessions import SessionNote
+from probes.figures.slots import Slots
 from probes.figures.snapshot import FigureRow, Snapshot
 from probes.hooks import cache
 from probes.hooks.attaching import Attached
@@ -26,6 +26,8 @@ MAX_FIGURES = 8192
 _FIGURES_MEMORY_BYTES = 64 << 20
 # Room for packets that wait for an earlier one or for pppd.
 MAX_WAITING = 8192
+# Room for what one CPU tells another of a datagram that both have in hand.
+MAX_EARLIER = 1024
 # Beyond this share of the room, sessions that have ended make place for others.
 _CROWDED = 0.75
 _SILENT_NS = 60_000_000_000
@@ -58,11 +60,13 @@ class Tracer:
         self._one_in = one_in
         self._evicted = 0
         self._costs = CostMeter()
+        self._tried: dict[Loaded, Slots] = {}
         self._attached = Attached(
             program,
             compiler_flags(),
             {
-                "figures": self._room,
+                **dict.fromkeys(("figures", "places", "vacant", "left"), self._room),
+                "earlier": MAX_EARLIER,
                 "sessions": self._room,
                 "tunnel_versions": self._room,
                 "waiting": MAX_WAITING,
@@ -70,9 +74,15 @@ class Tracer:
             styles=styles,
             cache_folder=cache_folder,
             report=report,
-            settle=partial(_settle, one_in),
+            settle=self._settle,
         )
+        self._slots = self._tried.pop(self._attached.maps)
         self._reconciler = Reconciler(possible_cpus(), since_ns=time.monotonic_ns())
+
+    def _settle(self, loaded: Loaded, attached: frozenset[str]) -> None:
+        """Prepare what is about to be attached: once a style that is tried."""
+        _settle(self._one_in, loaded, attached)
+        self._tried[loaded] = Slots(loaded, self._room)
 
     def hooks(self) -> list[HookState]:
         """Say of each hook whether it is attached, and what is hidden if it is not."""
@@ -96,6 +106,7 @@ class Tracer:
 
     def snapshot(self) -> Snapshot:
         """Read every figure and loss as they are now, and hold them against the driver's own."""
+        self._slots.take_back()
         hooks = self.hooks()
         losses = loss_counts(self._attached.maps.entries("losses"))
         rows, notes, figures, trouble = self._reconciled()
@@ -117,7 +128,8 @@ class Tracer:
 
     def make_room(self) -> None:
         """Let sessions that have ended go where others need their room; cheap while there is."""
-        crowd = max(self._attached.maps.count("figures"), self._attached.maps.count("sessions"))
+        self._slots.take_back()
+        crowd = max(self._slots.count(), self._attached.maps.count("sessions"))
         if crowd > self._room * _CROWDED:
             rows, notes, figures = self._rows()
             if len(figures) > self._room * _CROWDED:
@@ -127,7 +139,7 @@ class Tracer:
     def _rows(self) -> tuple[list[FigureRow], dict[bytes, bytes], dict[bytes, bytes]]:
         loaded = self._attached.maps
         notes = dict(loaded.entries("sessions"))
-        figures = dict(loaded.entries("figures"))
+        figures = self._slots.read()
         return figure_rows(figures.items(), notes), notes, figures
 
     def _reconciled(self) -> tuple[list[FigureRow], dict[bytes, bytes], dict[bytes, bytes], str]:
@@ -164,7 +176,7 @@ class Tracer:
                 row["session_id"],
                 row["version"],
             )
-            self._evicted += self._attached.maps.delete("figures", key)
+            self._evicted += self._slots.evict(key)
 
     def _forget_ended(self, notes: Mapping[bytes, bytes], figures: Mapping[bytes, bytes]) -> None:
         """Make room for new sessions among the notes."""

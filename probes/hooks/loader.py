@@ -213,10 +213,29 @@ class Loaded:
             more = self._library.bpf_get_next_key(fd, key, key)
         return number
 
-    def write(self, map_name: str, key: bytes, value: bytes) -> None:
-        """Set an entry of a map that is not per CPU. Raises AttachError when that is refused."""
+    def read(self, map_name: str, key: bytes) -> bytes | None:
+        """Give an entry's value, of a per-CPU map one for each CPU; None when it is not there."""
+        value = ctypes.create_string_buffer(_value_size(self._maps[map_name]))
+        found = self._library.bpf_lookup_elem(self._map_fds[map_name], key, value) == 0
+        return value.raw if found else None
+
+    def write(self, map_name: str, key: bytes | None, value: bytes) -> None:
+        """Set an entry, of a per-CPU map with one value for each CPU.
+
+        Raises AttachError when that is refused.
+        """
         if self._library.bpf_update_elem(self._map_fds[map_name], key, value, 0) < 0:
             raise AttachError(f"the map {map_name} cannot be written: {_errno_text()}")
+
+    def push(self, map_name: str, value: bytes) -> None:
+        """Put a value at the end of a queue. Raises AttachError when there is no room."""
+        self.write(map_name, None, value)
+
+    def pop(self, map_name: str) -> bytes | None:
+        """Take the first value of a queue; None when there is none."""
+        value = ctypes.create_string_buffer(_value_size(self._maps[map_name]))
+        taken = self._library.bpf_lookup_and_delete(self._map_fds[map_name], None, value) == 0
+        return value.raw if taken else None
 
     def delete(self, map_name: str, key: bytes) -> bool:
         """Remove an entry of a map; False when it is not there."""

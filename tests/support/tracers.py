@@ -13,12 +13,12 @@ import os, sys
 from pathlib import Path
 sys.path.insert(0, "{PROJECT}")
 from probes.figures.aggregate import figure_row
-from probes.figures.events import FIGURE, FIGURE_KEY
+from probes.figures.events import FIGURE, FIGURE_KEY, FIGURE_SCALARS
 from probes.server import Server
 
 WORDS = [0] * (FIGURE.size // 8)
 WORDS[2] = 3  # data, consumed
-WORDS[13] = 3  # delivered
+WORDS[FIGURE_SCALARS] = 3  # delivered
 ROW = figure_row(FIGURE_KEY.pack(1, 7, 1, 2, 2), FIGURE.pack(*WORDS))
 
 class MadeUp:

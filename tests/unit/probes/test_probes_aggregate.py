@@ -21,7 +21,7 @@ def value(
     ends[Verdict.DELIVERED], ends[Verdict.CONTROL] = packets[2], packets[1]
     ends[Verdict.UNKNOWN_SESSION], ends[Verdict.SENT] = packets[3], 4
     return FIGURE.pack(
-        *packets, *octets, last_seen_ns, 2, 5000, 400, 900, *ends, *slots, *[0] * LATENCY_SLOTS
+        *packets, *octets, last_seen_ns, 2, 5000, 400, 900, 6, *ends, *slots, *[0] * LATENCY_SLOTS
     )
 
 

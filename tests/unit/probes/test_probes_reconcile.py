@@ -20,7 +20,7 @@ def row(verdicts: dict[Verdict, int], session_id: int = 9, **changes: Any) -> Fi
     data = sum(n for v, n in verdicts.items() if v.meaning.direction == "rx")
     made = figure_row(
         FIGURE_KEY.pack(5, 1, 7, session_id, 2),
-        FIGURE.pack(0, 0, data, 0, 0, 0, data * 100, 0, 1, 0, 0, 400, 0, *ends,
+        FIGURE.pack(0, 0, data, 0, 0, 0, data * 100, 0, 1, 0, 0, 400, 0, 5, *ends,
                     *[0] * (2 * LATENCY_SLOTS)),
     )  # fmt: skip
     return {**made, "registered_ns": 1, **changes}  # type: ignore[typeddict-item]

@@ -16,7 +16,7 @@ ENDS[Verdict.DELIVERED], ENDS[Verdict.CONTROL], ENDS[Verdict.UNKNOWN_SESSION] = 
 ROW = figure_row(
     FIGURE_KEY.pack(1, 4026532000, 7, 9, 2),
     FIGURE.pack(
-        *(0, 5, 23, 1, 0, 60, 900, 30, 77, 2, 23 * 1500, 900, 5000),
+        *(0, 5, 23, 1, 0, 60, 900, 30, 77, 2, 23 * 1500, 900, 5000, 3),
         *ENDS,
         *SLOTS,
         *[0] * LATENCY_SLOTS,
