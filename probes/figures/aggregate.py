@@ -139,9 +139,14 @@ def figure_rows(
 
 
 def loss_counts(entries: Iterable[tuple[bytes, bytes]]) -> dict[str, int]:
-    """Name the counts of the map `losses` (an array indexed by enum loss)."""
+    """Name the counts of the map `losses` (an array indexed by enum loss).
+
+    What one CPU counted as lost another may have found, and taken off its own count.
+    """
     by_index = {
-        int.from_bytes(key, sys.byteorder): sum(cpu[0] for cpu in per_cpu(value, 1))
+        int.from_bytes(key, sys.byteorder): _not_below_nothing(
+            sum(cpu[0] for cpu in per_cpu(value, 1)) & _U64_MAX
+        )
         for key, value in entries
     }
     return {loss.name.lower(): by_index.get(loss, 0) for loss in Loss}

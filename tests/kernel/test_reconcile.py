@@ -105,6 +105,31 @@ def test_what_the_probes_miss_does_not_reconcile(pair: Any) -> None:
         tracer.close()
 
 
+def test_what_another_processor_takes_from_the_queue_is_not_lost_from_sight(
+    tracer: Tracer, pair: Any
+) -> None:
+    """All data goes through the session's queue, and who empties it takes what others put there."""
+    attach_units(pair)
+
+    def flood(cpu: int) -> None:
+        words = ("ping", "-q", "-f", "-c", "3000", "-W", "10", "10.64.0.2")
+        pair.left.namespace.run("taskset", "-c", str(cpu), *words)
+
+    floods = [threading.Thread(target=flood, args=(cpu,)) for cpu in os.sched_getaffinity(0)]
+    for thread in floods:
+        thread.start()
+    for thread in floods:
+        thread.join()
+    pair.settle()
+    snapshot = tracer.snapshot()
+    for end, session_id in ((pair.left, 9), (pair.right, 19)):
+        row = support.row_of(snapshot, end, session_id)
+        assert row["verdicts"] == {"delivered": row["data_packets"], "sent": row["tx_packets"]}
+        assert row["latency_packets"] == row["data_packets"]
+        assert row["driver"]["agrees"]
+    assert snapshot["lost_events"] == 0
+
+
 @pytest.mark.long
 @pytest.mark.parametrize(("make", "_"), ROWS, ids=lambda value: getattr(value, "__name__", ""))
 def test_every_verdict_reconciles(make: Any, _: Any) -> None:

@@ -90,6 +90,16 @@ def test_losses_are_named_and_none_is_left_out() -> None:
     assert sum(counts.values()) == 7
 
 
+def test_a_loss_that_another_cpu_has_found_is_none() -> None:
+    found = struct.pack("=2Q", 1, (1 << 64) - 1)
+    assert (
+        loss_counts([(Loss.LATENCY_UNMATCHED.to_bytes(4, sys.byteorder), found)])[
+            "latency_unmatched"
+        ]
+        == 0
+    )
+
+
 @pytest.mark.parametrize("octets", [0, 8, 17])
 def test_a_value_that_is_no_whole_number_of_cpus_is_refused(octets: int) -> None:
     with pytest.raises(ValueError, match="whole number"):
