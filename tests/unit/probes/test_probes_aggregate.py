@@ -1,6 +1,7 @@
 """Per-CPU values to figures, and histograms to percentiles."""
 
 import struct
+import sys
 
 import pytest
 
