@@ -6,12 +6,16 @@ environment has installed, so that both sides run the same code.
 
 from __future__ import annotations
 
-from importlib.metadata import Distribution, PackageNotFoundError, distribution
-
-from packaging.markers import default_environment
-from packaging.requirements import Requirement
+from typing import TYPE_CHECKING
 
 from lab.errors import CannotRun
+
+# The packages that read packages are imported late: most commands have no use for them, and
+# their imports take as long as all else that a command does on this side.
+if TYPE_CHECKING:
+    from importlib.metadata import Distribution
+
+    from packaging.requirements import Requirement
 
 PROJECT = "l2tp-lab"
 
@@ -22,6 +26,8 @@ def guest_wheels(python: str) -> list[str]:
     ``python`` is the guest's version, such as ``3.13``: markers are judged for it.
     Raises CannotRun when one of them is not installed here.
     """
+    from packaging.markers import default_environment
+
     environment = {k: str(v) for k, v in default_environment().items()} | {
         "python_version": python,
         "python_full_version": f"{python}.0",
@@ -42,6 +48,8 @@ def guest_wheels(python: str) -> list[str]:
 def _requirements(
     package: Distribution, environment: dict[str, str], extras: set[str]
 ) -> list[Requirement]:
+    from packaging.requirements import Requirement
+
     parsed = (Requirement(line) for line in package.requires or [])
     return [
         requirement
@@ -52,6 +60,8 @@ def _requirements(
 
 
 def _find(name: str) -> Distribution:
+    from importlib.metadata import PackageNotFoundError, distribution
+
     try:
         return distribution(name)
     except PackageNotFoundError:

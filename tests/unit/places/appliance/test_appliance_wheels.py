@@ -1,5 +1,7 @@
 """The guest gets the host's own versions, with everything they need."""
 
+from importlib import metadata
+
 import pytest
 
 from lab.errors import CannotRun
@@ -28,9 +30,9 @@ def installed(monkeypatch: pytest.MonkeyPatch) -> None:
         try:
             return INSTALLED[name.lower()]
         except KeyError:
-            raise wheels.PackageNotFoundError(name) from None
+            raise metadata.PackageNotFoundError(name) from None
 
-    monkeypatch.setattr(wheels, "distribution", find)
+    monkeypatch.setattr(metadata, "distribution", find)
 
 
 def test_versions_are_pinned_and_what_the_guest_does_not_need_is_left_out() -> None:
