@@ -102,6 +102,8 @@ class Tracer:
         """
         with contextlib.suppress(ProbeError):  # told with every snapshot
             before = driver.read()
+            if not before:
+                return  # whatever comes from now on is seen from its beginning
             self._reconciler.judge(self._rows()[0], before, driver.read())
 
     def snapshot(self) -> Snapshot:

@@ -24,22 +24,22 @@ def find(wanted: set[int] | None = None) -> dict[int, Path]:
     found: dict[int, Path] = {}
     for path in _candidates():
         try:
-            inode = path.stat().st_ino
+            inode = os.stat(path).st_ino  # noqa: PTH116 - one for each process there is
         except OSError:
             continue  # gone, or not ours to see
         if inode not in found and (wanted is None or inode in wanted):
-            found[inode] = path
+            found[inode] = Path(path)
             if wanted is not None and len(found) == len(wanted):
                 break
     return found
 
 
-def _candidates() -> Iterator[Path]:
+def _candidates() -> Iterator[str]:
     if _NAMED.is_dir():
-        yield from _NAMED.iterdir()
-    for folder in _PROC.iterdir():
-        if folder.name.isdigit():
-            yield folder / "ns/net"
+        yield from map(str, _NAMED.iterdir())
+    for name in os.listdir(_PROC):  # noqa: PTH208
+        if name.isdigit():
+            yield f"{_PROC}/{name}/ns/net"
 
 
 def inside(path: Path, work: Callable[[], Result]) -> Result:
