@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
+import shutil
 import signal
 import subprocess
 from collections.abc import Callable, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -49,14 +52,15 @@ class Child:
         """
         self._output, output = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         os.set_blocking(output, True)
+        wish, preexec = _death_wish()
         try:
             self._process = subprocess.Popen(
-                argv,
+                [*wish, _found(argv[0]), *argv[1:]],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 pass_fds=pass_fds,
-                preexec_fn=_die_with_the_daemon,
+                preexec_fn=preexec,
                 # What marks us as somebody's marks our children too.
                 env={**os.environ, **_ENVIRONMENT},
                 cwd="/",
@@ -97,6 +101,30 @@ class Child:
             self._loop.remove_reader(fd)
             os.close(fd)
         self._on_exit(status)
+
+
+def _found(program: str | Path) -> str:
+    """Find a program where a child will look for it; raises FileNotFoundError."""
+    path = shutil.which(program, path=_ENVIRONMENT["PATH"])
+    if path is None:
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(program))
+    return path
+
+
+def _death_wish() -> tuple[list[str], Callable[[], None] | None]:
+    """Say how a child is to be ended with us: by a program before its own, or by a function.
+
+    Between a fork and what it executes, a function could do it. But such a fork has a copy of all
+    that we have, and we copy, a page at a time, what we go on writing to. Without a function
+    there is nothing to copy (vfork(2)).
+    """
+    setpriv = _setpriv()
+    return ([setpriv, "--pdeathsig", "KILL"], None) if setpriv else ([], _die_with_the_daemon)
+
+
+@cache
+def _setpriv() -> str | None:
+    return shutil.which("setpriv", path=_ENVIRONMENT["PATH"])
 
 
 def _die_with_the_daemon() -> None:
