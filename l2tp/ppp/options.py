@@ -93,6 +93,11 @@ def quoted(word: str) -> str:
     return f'"{escaped}"'
 
 
+def remember() -> None:
+    """Read the template now, for all options to come."""
+    _template()
+
+
 @cache
 def _template() -> Template:
     # Imported with the first session: it takes longer than the rest of a daemon's start.

@@ -1,10 +1,11 @@
 """A program at work in the kernel: compiled or taken from the cache, attached in the best style."""
 
+import functools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from probes.errors import CannotRunHereError
-from probes.hooks import cache
+from probes.hooks import btf, cache
 from probes.hooks.btf import Btf, counts_missed_kprobes
 from probes.hooks.bytecode import Bytecode
 from probes.hooks.loader import AttachError, Bcc, Loaded
@@ -94,7 +95,7 @@ class Attached:
         self._bcc = Bcc()
         self._attempts: list[Attempt] = []
         self._compiled: list[Bytecode] = []
-        all_flags = [*offset_flags(_offsets(program)), *flags]
+        all_flags = [*offset_flags(offsets_of(program)), *flags]
         self._chosen = self._choose(styles, all_flags, cache_folder)
         if not self._chosen.programs:
             reasons = "; ".join(
@@ -202,10 +203,23 @@ def missed_runs(hook: Hook, style: Style, runs: Runs) -> int | None:
     return runs.missed
 
 
-def _offsets(program: Program) -> dict[tuple[str, str], int]:
-    """Ask vmlinux, and each module that has structures of its own."""
+def offsets_of(program: Program) -> dict[tuple[str, str], int]:
+    """Ask vmlinux, and each module that has structures of its own; once of the same modules.
+
+    Raises CannotRunHereError where one of them does not tell.
+    """
+    modules = tuple(module for module, _ in program.module_offsets)
+    return _found_offsets(program.offsets, program.module_offsets, btf.identities(modules))
+
+
+@functools.lru_cache
+def _found_offsets(
+    offsets: tuple[tuple[str, str], ...],
+    module_offsets: tuple[tuple[str, tuple[tuple[str, str], ...]], ...],
+    _: tuple[int, ...],
+) -> dict[tuple[str, str], int]:
     kernel = Btf.of_kernel()
-    found = kernel.offsets(program.offsets)
-    for module, members in program.module_offsets:
+    found = kernel.offsets(offsets)
+    for module, members in module_offsets:
         found.update(kernel.of_module(module).offsets(members))
     return found

@@ -30,6 +30,17 @@ _ENTRY_WORDS = {4: 3, 5: 3, 6: 2, 13: 2, 15: 3, 19: 3}
 Member = tuple[str, str]
 
 
+def identities(modules: Iterable[str], folder: Path = _PLACE) -> tuple[int, ...]:
+    """Give numbers that change when one of these modules is loaded anew; 0 for one that is not."""
+    found = []
+    for module in modules:
+        try:
+            found.append((folder / module).stat().st_ino)
+        except OSError:
+            found.append(0)
+    return tuple(found)
+
+
 class Btf:
     """The type information of a kernel, of which offsets can be asked.
 

@@ -9,6 +9,7 @@ Source: libbpf's btf.h and bpf.h (1.0); include/uapi/linux/bpf.h: struct bpf_btf
 import ctypes
 import functools
 import os
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 from probes.hooks.spec import Hook
@@ -86,6 +87,18 @@ def load_traced(code: bytes, hook: Hook, licence: bytes) -> int | None:
     return None
 
 
+def remember(hooks: Iterable[Hook]) -> None:
+    """Find the functions' types for all loads to come, also those of a fork."""
+    for hook in hooks:
+        if not hook.tracepoint:
+            _find_target(hook.function, hook.module)
+    forget()  # descriptors are not for a fork
+    kernel, library = _kernel_types(), _library()
+    if kernel and library is not None:
+        library.btf__free(kernel)  # megabytes, which each fork would have to be given
+    _kernel_types.cache_clear()
+
+
 def forget() -> None:
     """Look every function up again the next time."""
     while _object_fds:
@@ -137,23 +150,35 @@ def _target(function: str, module: str | None) -> _Target | None:
 
 
 def _find_target(function: str, module: str | None) -> _Target | None:
-    library, kernel = _library(), _kernel_types()
-    if library is None or not kernel:
+    library = _library()
+    if library is None:
         return None
     object_fd = 0 if module is None else _object_fd(module)
     if object_fd is None:
         return None
+    type_id = _type_id(function, module, 0 if module is None else _object_ids[module])
+    return _Target(type_id, object_fd) if type_id > 0 else None
+
+
+@functools.cache
+def _type_id(function: str, module: str | None, _object_id: int) -> int:
+    """Find a function's type; 0 and below: there is none. An object keeps its id, and its types."""
+    library, kernel = _library(), _kernel_types()
+    if library is None or not kernel:
+        return 0
     types = kernel if module is None else library.btf__load_module_btf(module.encode(), kernel)
     if not types:
-        return None
-    type_id = library.btf__find_by_name_kind(types, function.encode(), _BTF_KIND_FUNC)
+        return 0
+    type_id: int = library.btf__find_by_name_kind(types, function.encode(), _BTF_KIND_FUNC)
     if module is not None:
         library.btf__free(types)
-    return _Target(type_id, object_fd) if type_id > 0 else None
+    return type_id
 
 
 _targets: dict[tuple[str, str | None], _Target] = {}
 _object_fds: dict[str, int] = {}
+# A module's object gets another id when the module is loaded again.
+_object_ids: dict[str, int] = {}
 
 
 def _object_fd(module: str) -> int | None:
@@ -161,16 +186,25 @@ def _object_fd(module: str) -> int | None:
     library = _library()
     if module in _object_fds or library is None:
         return _object_fds.get(module)
-    number = ctypes.c_uint32(0)
-    while library.bpf_btf_get_next_id(number, ctypes.byref(number)) == 0:
+    for number in _candidates(library, _object_ids.pop(module, None)):
         fd: int = library.bpf_btf_get_fd_by_id(number)
         if fd < 0:  # it went away meanwhile
             continue
         if _name_of(library, fd) == module.encode():
+            _object_ids[module] = number
             _object_fds[module] = fd
             return fd
         os.close(fd)
     return None
+
+
+def _candidates(library: Any, known: int | None) -> Iterator[int]:
+    """Give the ids of all objects, that which it was before first."""
+    if known is not None:
+        yield known
+    number = ctypes.c_uint32(0)
+    while library.bpf_btf_get_next_id(number, ctypes.byref(number)) == 0:
+        yield number.value
 
 
 def _name_of(library: Any, fd: int) -> bytes:
