@@ -47,7 +47,11 @@ def bring_up(lab: str, topology: Topology, console: Console) -> Live:
         topology,
         lab=lab,
         # First, because it takes longest and needs nothing of the rest.
-        tracer=tracer_process(folder, python=tracer_python()),
+        tracer=tracer_process(
+            folder,
+            calls=sum(len(tunnel.calls) for tunnel in topology.l2tp.tunnels),
+            python=tracer_python(),
+        ),
         files=(
             *daemon_files(topology, folder),
             *lab_peer_files(topology, folder),

@@ -83,15 +83,25 @@ def bpf_cache(folder: Path) -> Path:
     return folder / "bpf"
 
 
-def tracer_process(folder: Path, *, python: str = "/usr/bin/python3") -> Process:
-    """Say how the tracer is started; ``python`` must see bcc, so it is Debian's own by default."""
+#: The tracer's room for sessions, each end's by itself. The kernel makes all of it at the start
+#: and for each processor; ended sessions give theirs up when it is needed.
+_LEAST_ROOM, _ROOM_A_CALL, _MOST_ROOM = 1024, 16, 4096
+
+
+def tracer_process(folder: Path, *, calls: int = 0, python: str = "/usr/bin/python3") -> Process:
+    """Say how the tracer of a lab with so many calls is started.
+
+    ``python`` must see bcc, so it is Debian's own by default.
+    """
     socket = folder / "trace.sock"
+    room = min(max(_LEAST_ROOM, _ROOM_A_CALL * calls), _MOST_ROOM)
     return Process(
         name="tracer",
         netns=None,
         argv=(
             *(python, "-m", "probes", "serve", "--moments"),
             *("--cache", str(bpf_cache(folder)), "--socket", str(socket)),
+            *("--max-figures", str(room)),
         ),
         log=str(folder / "trace.log"),
     )

@@ -138,7 +138,14 @@ def test_how_they_are_started(tmp_path: Path) -> None:
     assert lac.argv == ("python3", "-m", "l2tp", "lac", "--config", config)
     tracer = tracer_process(tmp_path)
     assert tracer.netns is None
-    assert tracer.argv[-2:] == ("--socket", str(tmp_path / "trace.sock"))
+    assert tracer.argv[-4:-2] == ("--socket", str(tmp_path / "trace.sock"))
+
+
+@pytest.mark.parametrize(("calls", "room"), [(0, 1024), (64, 1024), (100, 1600), (1000, 4096)])
+def test_a_tracer_has_room_for_many_times_the_sessions_of_its_lab(
+    tmp_path: Path, calls: int, room: int
+) -> None:
+    assert tracer_process(tmp_path, calls=calls).argv[-2:] == ("--max-figures", str(room))
 
 
 SCALARS = st.booleans() | st.integers(-(2**63), 2**63 - 1) | st.text()
