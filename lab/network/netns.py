@@ -7,9 +7,11 @@ Namespaces have their own file, ``names``; links and what is on them ``links``; 
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from threading import Thread
 
 from lab.errors import CannotRun, LabError
 from lab.network.filters import load_ruleset
@@ -147,21 +149,56 @@ class KernelWorld:
             in_netns(self._handle(name), partial(_set_sysctls, own))
 
     def remove(self, entries: Sequence[Entry], *, run: str, same_boot: bool) -> list[Removal]:
-        """Remove processes, then links, then namespaces; see ``lab.network.world.World``."""
+        """Remove processes, then links, then namespaces; see ``lab.network.world.World``.
+
+        Processes outside of the namespaces have until the end: nothing of the rest is theirs.
+        """
         self.close()
         by_kind: dict[str, list[Entry]] = {}
         for entry in entries:
             by_kind.setdefault(entry.kind, []).append(entry)
         namespaces = {e.step["name"]: e.identity for e in by_kind.get("netns", [])}
-        return [
-            *self._stop(by_kind.get("process", []), run, same_boot),
-            *unlink(by_kind.get("veth", []), namespaces, same_boot),
-            *_release(by_kind.get("netns", []), same_boot),
-            *(
-                Removal(e, remove_folder(e.identity, same_boot=same_boot))
-                for e in by_kind.get("namesfolder", [])
-            ),
-        ]
+        processes = by_kind.get("process", [])
+        outside = [entry for entry in processes if entry.step.get("netns") is None]
+        inside = [entry for entry in processes if entry not in outside]
+        inodes = {identity["inode"] for identity in namespaces.values()}
+        with self._stopping(outside, run, same_boot) as ended_outside:
+            removals = [
+                *self._stop(inside, run, same_boot, inodes),
+                *unlink(by_kind.get("veth", []), namespaces, same_boot),
+                *_release(by_kind.get("netns", []), same_boot),
+                *(
+                    Removal(e, remove_folder(e.identity, same_boot=same_boot))
+                    for e in by_kind.get("namesfolder", [])
+                ),
+            ]
+        return [*ended_outside, *removals]
+
+    @contextmanager
+    def _stopping(
+        self, entries: Sequence[Entry], run: str, same_boot: bool
+    ) -> Iterator[list[Removal]]:
+        """Stop processes meanwhile; what became of them is in the list in the end."""
+        ended: list[Removal] = []
+        errors: list[BaseException] = []
+
+        def stop() -> None:
+            try:
+                ended.extend(self._stop_known(entries, same_boot))
+            except BaseException as error:
+                errors.append(error)
+
+        thread = Thread(target=stop)
+        thread.start()
+        try:
+            yield ended
+        finally:
+            thread.join()
+        if errors:
+            raise errors[0]
+        # What they left behind, and what was started just before a kill.
+        stuck = {_running(removal.entry) for removal in ended if removal.outcome == STUCK}
+        ended += self._stop((), run, same_boot, spared=stuck)
 
     def _end(self, processes: Collection[Running]) -> list[Running]:
         if not processes:
@@ -169,21 +206,36 @@ class KernelWorld:
         patience_s = scaled(PATIENCE_S) if self._patience_s is None else self._patience_s
         return stop_processes(processes, patience_s=patience_s)
 
-    def _stop(self, entries: Sequence[Entry], run: str, same_boot: bool) -> list[Removal]:
+    def _stop(
+        self,
+        entries: Sequence[Entry],
+        run: str,
+        same_boot: bool,
+        inodes: Collection[int] | None = None,
+        *,
+        spared: Collection[Running] = (),
+    ) -> list[Removal]:
+        """Stop processes, and then whatever else carries the mark, inside those namespaces only."""
+        removals = self._stop_known(entries, same_boot)
+        if not same_boot:
+            return removals
+        known = {_running(one.entry) for one in removals if one.outcome == STUCK} | set(spared)
+        marked = [process for process in marked_processes(run, inodes) if process not in known]
+        return [
+            *removals,
+            *(Removal(_unknown(one), STUCK, _stuck(one)) for one in self._end(marked)),
+        ]
+
+    def _stop_known(self, entries: Sequence[Entry], same_boot: bool) -> list[Removal]:
         if not same_boot:
             return [Removal(entry, ABSENT) for entry in entries]
         known = {_running(entry): entry for entry in entries if "pid" in entry.identity}
-        # First those that the ledger knows, then what they left behind and what was started just
-        # before a kill.
-        stuck = {*self._end(known), *self._end(marked_processes(run))}
+        stuck = set(self._end(known))
         gone = [entry for entry in entries if "pid" not in entry.identity]
         gone += [entry for process, entry in known.items() if process not in stuck]
         return [
             *(Removal(entry, REMOVED) for entry in gone),
-            *(
-                Removal(known.get(process, _unknown(process)), STUCK, _stuck(process))
-                for process in stuck
-            ),
+            *(Removal(known[process], STUCK, _stuck(process)) for process in stuck),
         ]
 
 

@@ -12,7 +12,7 @@ import os
 import select
 import signal
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -152,13 +152,18 @@ def _reap(pid: int) -> None:
         os.waitpid(pid, os.WNOHANG)
 
 
-def marked_processes(run: str) -> list[Running]:
-    """Find every process that carries the mark of ``run``, except ourselves and our ancestors."""
+def marked_processes(run: str, inodes: Collection[int] | None = None) -> list[Running]:
+    """Find every process that carries the mark of ``run``, except ourselves and our ancestors.
+
+    ``inodes``: only those that live in one of these network namespaces.
+    """
     needle = f"{MARK}={run}".encode()
     spared = set(_ancestors())
     found = []
     for pid in all_pids():
         try:
+            if inodes is not None and _netns_of(pid) not in inodes:
+                continue
             with open(f"{PROC}/{pid}/environ", "rb", buffering=0) as file:  # noqa: PTH123
                 environment = file.read()
         except OSError:
@@ -178,6 +183,10 @@ def all_pids() -> Iterator[int]:
     return (int(name) for name in os.listdir(PROC) if name.isdigit())  # noqa: PTH208
 
 
+def _netns_of(pid: int) -> int:
+    return os.stat(f"{PROC}/{pid}/ns/net").st_ino  # noqa: PTH116
+
+
 def _ancestors() -> Iterator[int]:
     pid = os.getpid()
     while pid > 0:
@@ -194,7 +203,7 @@ def inhabitants(inodes: Sequence[int]) -> dict[int, list[str]]:
     found: dict[int, list[str]] = {inode: [] for inode in inodes}
     for pid in all_pids():
         try:
-            inode = os.stat(f"{PROC}/{pid}/ns/net").st_ino  # noqa: PTH116
+            inode = _netns_of(pid)
             if inode in found:
                 name = (PROC / str(pid) / "comm").read_text().strip()
                 found[inode].append(f"{name} (pid {pid})")
