@@ -31,8 +31,17 @@ def prepared(*_: object) -> None:
     raise AssertionError("the box is root's to prepare")
 
 
+@pytest.fixture
+def machines(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[str]:
+    """The labs whose machines run; those that are up here have a folder in tmp_path."""
+    labs: list[str] = []
+    monkeypatch.setattr("lab.places.appliance.commands.machine_runs", labs.__contains__)
+    monkeypatch.setattr("lab.network.plan.RUNTIME", tmp_path)
+    return labs
+
+
 def test_the_choice_is_said_once_and_preparing_is_left_to_root(
-    user: None, monkeypatch: pytest.MonkeyPatch
+    user: None, machines: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(choose, "prepare_box", prepared)
     said = io.StringIO()
@@ -42,15 +51,6 @@ def test_the_choice_is_said_once_and_preparing_is_left_to_root(
     monkeypatch.setenv(choose.SAID, "1")
     choose.choose(args, Console(said), starts=True)
     assert said.getvalue().count("\n") == 1
-
-
-@pytest.fixture
-def machines(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[str]:
-    """The labs whose machines run; those that are up here have a folder in tmp_path."""
-    labs: list[str] = []
-    monkeypatch.setattr("lab.places.appliance.commands.machine_runs", labs.__contains__)
-    monkeypatch.setattr("lab.network.plan.RUNTIME", tmp_path)
-    return labs
 
 
 def test_a_kernel_or_a_machine_that_runs_speaks_for_the_appliance(
