@@ -157,9 +157,15 @@ class Channel(Generic[S, R]):
             self._queue.pop()
 
     def stop_sending(self) -> None:
-        """Send nothing but acknowledgements from now on: the peer closed, or is gone."""
+        """Send nothing but acknowledgements from now on: the peer closed, or is gone.
+
+        One that is owed is due now: there will be no message that could carry it, and the peer may
+        wait with its own end for it.
+        """
         self.drop_unsent()
         self._stopped = True
+        if self._ack_at is not None:
+            self._ack_at = 0.0
 
     def give_up(self) -> None:
         """Take the peer for dead."""

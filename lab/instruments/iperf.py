@@ -37,7 +37,9 @@ def iperf_udp_ns(client: str, server: str, address: str, *, payload: int, second
     Raises CannotRun with iperf3's own words when it does not run.
     """
     options = ["--udp", "--bitrate", "0", "--length", str(payload), "--time", str(seconds)]
-    sent = _report(_run(client, server, address, options, seconds))["end"]["sum"]
+    sent = _report(_run(client, server, address, options, seconds))["end"].get("sum", {})
+    if not sent.get("packets"):
+        raise CannotRun(f"iperf3 sent no datagram from {client} to {address}")
     return 1e9 * float(sent["seconds"]) / int(sent["packets"])
 
 

@@ -162,9 +162,11 @@ class KernelWorld:
         outside = [entry for entry in processes if entry.step.get("netns") is None]
         inside = [entry for entry in processes if entry not in outside]
         inodes = {identity["inode"] for identity in namespaces.values()}
-        with self._stopping(outside, run, same_boot) as ended_outside:
+        # The tracer may be in one of the namespaces for a moment, to ask the driver.
+        spared = {_running(entry) for entry in outside if "pid" in entry.identity}
+        with self._stopping(outside, same_boot) as ended_outside:
             removals = [
-                *self._stop(inside, run, same_boot, inodes),
+                *self._stop(inside, run, same_boot, inodes, spared=spared),
                 *unlink(by_kind.get("veth", []), namespaces, same_boot),
                 *_release(by_kind.get("netns", []), same_boot),
                 *(
@@ -172,12 +174,17 @@ class KernelWorld:
                     for e in by_kind.get("namesfolder", [])
                 ),
             ]
-        return [*ended_outside, *removals]
+        removals = [*ended_outside, *removals]
+        # What they left behind, and what was started just before a kill.
+        stuck = {
+            _running(one.entry)
+            for one in removals
+            if one.outcome == STUCK and "start_ticks" in one.entry.identity
+        }
+        return [*removals, *self._stop((), run, same_boot, spared=stuck)]
 
     @contextmanager
-    def _stopping(
-        self, entries: Sequence[Entry], run: str, same_boot: bool
-    ) -> Iterator[list[Removal]]:
+    def _stopping(self, entries: Sequence[Entry], same_boot: bool) -> Iterator[list[Removal]]:
         """Stop processes meanwhile; what became of them is in the list in the end."""
         ended: list[Removal] = []
         errors: list[BaseException] = []
@@ -196,9 +203,6 @@ class KernelWorld:
             thread.join()
         if errors:
             raise errors[0]
-        # What they left behind, and what was started just before a kill.
-        stuck = {_running(removal.entry) for removal in ended if removal.outcome == STUCK}
-        ended += self._stop((), run, same_boot, spared=stuck)
 
     def _end(self, processes: Collection[Running]) -> list[Running]:
         if not processes:
@@ -240,7 +244,8 @@ class KernelWorld:
 
 
 def _unknown(process: Running) -> Entry:
-    return Entry("", "process", {"name": f"pid {process.pid}"}, {})
+    identity = {"pid": process.pid, "start_ticks": process.start_ticks}
+    return Entry("", "process", {"name": f"pid {process.pid}"}, identity)
 
 
 def _stuck(process: Running) -> str:

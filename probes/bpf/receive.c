@@ -141,8 +141,17 @@ INLINE struct figure *settle(u64 address, struct waiting *waited, u32 verdict)
     return figure;
 }
 
+/*
+ * Two CPUs write each in a table and look in the other's: what this one wrote must be there before it
+ * looks. An addition to memory with the bus locked is a full barrier, and all that BPF has.
+ */
+INLINE void before_looking(struct in_hook *now)
+{
+    __sync_fetch_and_add(&now->fence, 1);
+}
+
 /* Leave word of a frame that another CPU still has in the hook; gives its wait, if that has begun. */
-INLINE struct waiting *note_early(u64 address, u32 verdict, u32 ppp_control)
+INLINE struct waiting *note_early(struct in_hook *now, u64 address, u32 verdict, u32 ppp_control)
 {
     struct early mark = {.verdict = verdict, .ppp_control = ppp_control};
     struct early *before = earlier.lookup(&address);
@@ -151,6 +160,7 @@ INLINE struct waiting *note_early(u64 address, u32 verdict, u32 ppp_control)
         mark.ppp_control = before->ppp_control;
     mark.ns = bpf_ktime_get_ns();
     earlier.update(&address, &mark);
+    before_looking(now);
     return waiting.lookup(&address); /* after the mark: one of the two CPUs sees the other's */
 }
 
@@ -164,10 +174,8 @@ INLINE u32 heard_early(struct in_hook *now, u32 place)
 
     if (!mark)
         return place;
-    if (mark->ns < now->entered_ns) { /* of an earlier owner of the address */
-        earlier.delete(&now->skb);
+    if (mark->ns < now->entered_ns) /* of an earlier owner of the address */
         return place;
-    }
     verdict = mark->verdict;
     now->ppp_control = mark->ppp_control;
     ns = mark->ns;
@@ -196,11 +204,15 @@ INLINE u32 begin_wait(struct in_hook *now)
     if (place < VERDICT_WAITING_REORDER || place > VERDICT_WAITING_SOCKET)
         return place;
     stale = waiting.lookup(&now->skb); /* its address is in use again: its end was not seen */
+    if (stale && stale->entered_ns > now->entered_ns) /* and this one's neither, on another CPU */
+        return VERDICT_LOST_FROM_SIGHT;
     if (stale)
         settle(now->skb, stale, VERDICT_LOST_FROM_SIGHT);
     entry.place = entry.counted_as = place;
-    if (!waiting.update(&now->skb, &entry))
+    if (!waiting.update(&now->skb, &entry)) {
+        before_looking(now);
         return heard_early(now, place);
+    }
     count_loss(LOSS_WAITING_FULL);
     return VERDICT_LOST_FROM_SIGHT;
 }
@@ -261,7 +273,7 @@ INLINE int ppp_reached(void *session, void *skb)
     }
     waited = waiting.lookup(&address);
     if (!waited) /* another CPU has put it into the queue, and is still in the hook */
-        waited = note_early(address, VERDICT_WAITING_PPP, reader_in(skb) == CHANNEL);
+        waited = note_early(now, address, VERDICT_WAITING_PPP, reader_in(skb) == CHANNEL);
     if (waited)
         waited->place = VERDICT_WAITING_PPP; /* the figure is set right when that is settled */
     return 0;
@@ -357,7 +369,7 @@ INLINE int frame_delivered(void *skb)
     is_early = !waited;
     if (is_early) {
         count_loss(LOSS_LATENCY_UNMATCHED);
-        waited = note_early(address, VERDICT_DELIVERED, 0);
+        waited = note_early(now, address, VERDICT_DELIVERED, 0);
     }
     if (!waited)
         return 0;
@@ -387,7 +399,7 @@ INLINE void frame_bridged(void *skb)
     }
     waited = waiting.lookup(&address);
     if (!waited && now->skb != address)
-        waited = note_early(address, VERDICT_BRIDGED, 0);
+        waited = note_early(now, address, VERDICT_BRIDGED, 0);
     if (waited)
         settle(address, waited, VERDICT_BRIDGED);
 }
@@ -424,7 +436,7 @@ INLINE struct waiting *freed_early(struct in_hook *now, u64 address, u64 locatio
 
     if (!mark || mark->verdict != VERDICT_WAITING_PPP)
         return 0;
-    return note_early(address, end_of_wait(now, &waited, address, location), mark->ppp_control);
+    return note_early(now, address, end_of_wait(now, &waited, address, location), mark->ppp_control);
 }
 
 INLINE int freed(void *skb, u64 location)

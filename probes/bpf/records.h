@@ -101,8 +101,8 @@ _Static_assert(sizeof(struct place) == SIZEOF_PLACE, "events.PLACE differs");
  */
 BPF_TABLE("percpu_array", int, struct figure, figures, 1);
 BPF_TABLE("hash", struct figure_key, struct place, places, 1);
-BPF_QUEUE(vacant, struct slots, 1); /* they are zero on every CPU */
-BPF_QUEUE(left, u32, 1);            /* slots whose owner has gone, for the tracer to clear */
+BPF_QUEUE(vacant, struct slots, 1);
+BPF_PERCPU_ARRAY(nothing, struct figure, 1); /* zeros to begin with: too large for a stack */
 BPF_PERCPU_ARRAY(givers, struct giver, 1);
 
 BPF_TABLE("hash", struct figure_key, struct session_note, sessions, 1);
@@ -110,7 +110,7 @@ BPF_TABLE("hash", struct figure_key, struct session_note, sessions, 1);
 /* L2TP versions of the tunnels that are known, by struct sock of their UDP socket. */
 BPF_TABLE("lru_hash", u64, u32, tunnel_versions, 1);
 
-/* Zeros to begin with: too large for the stack of a program. */
+/* The same for a session. */
 BPF_PERCPU_ARRAY(no_session, struct session_note, 1);
 
 /* probes/figures/events.py: SETTINGS, written before a packet can begin. */
@@ -197,6 +197,7 @@ struct in_hook {
     u8 waits;   /* enum wait: whether its wait is noted already */
     u8 verdict; /* as far as it is known: VERDICTS = not yet */
     u8 cause;   /* what a tracepoint has said of this packet; VERDICTS = nothing */
+    u64 fence;  /* see before_looking() */
 };
 
 BPF_PERCPU_ARRAY(in_hooks, struct in_hook, 1);
@@ -234,6 +235,23 @@ INLINE struct in_hook *this_cpu(void)
     return in_hooks.lookup(&zero);
 }
 
+/*
+ * On this CPU the figures of an earlier stay may still lie at PLACE: each CPU clears its own, because
+ * nobody else can without being in its way. Readers leave out what has another number.
+ */
+INLINE void begin_stay(struct place *place)
+{
+    int zero = 0;
+    u32 slot = place->slot;
+    struct figure *figure, *empty = nothing.lookup(&zero);
+
+    if (empty)
+        figures.update(&slot, empty);
+    figure = figures.lookup(&slot);
+    if (figure)
+        figure->number = place->number;
+}
+
 /* The figures at PLACE; none where that stay has ended, or has not begun on this CPU. */
 INLINE struct figure *figure_at(struct place *place)
 {
@@ -259,7 +277,8 @@ INLINE struct figure *figure_found(struct figure_key *key, struct place *place)
         return 0;
     place->slot = slot;
     place->number = found->number;
-    figure->number = place->number; /* it may be the first packet on this CPU */
+    if (figure->number != place->number)
+        begin_stay(place);
     return figure;
 }
 
@@ -288,17 +307,17 @@ INLINE struct figure *figure_made(struct figure_key *key, struct place *place)
     return figure_found(key, place);
 }
 
-/* KEY's figures are over: they are nobody's until the tracer has cleared them. */
+/* KEY's figures are over, and its slot is for another: whoever takes the entry away offers that. */
 INLINE void leave_place(struct figure_key *key)
 {
     struct place *place = places.lookup(key);
-    u32 slot;
+    struct slots one = {.count = 1};
 
     if (!place)
         return;
-    slot = place->slot;
-    places.delete(key);
-    left.push(&slot, 0);
+    one.first = place->slot;
+    if (!places.delete(key))
+        vacant.push(&one, 0);
 }
 
 /* floor(log2(value)), the last slot for everything above. */

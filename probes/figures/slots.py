@@ -1,14 +1,14 @@
-"""Where figures lie: slots of an array, which the programs take and the tracer clears.
+"""Where figures lie: slots of an array, which the programs give away and take back.
 
-A program that meets a (netns, tunnel, session) for the first time gives it a slot, and notes it in
-`places`. Each CPU has some to give, and takes more from the queue `vacant`. A slot whose owner has
-gone must be zero on every CPU before it is offered again, and only from here can another CPU's
-figures be written.
+A program that meets a (netns, tunnel, session) for the first time gives it a slot and notes that
+in `places`, with a number that no other stay has. Each CPU has some slots to give, and takes more from
+the queue `vacant`. What lies in a slot is a session's where the number is its own: each CPU clears
+its figures with the first packet of a stay, and until then has those of an earlier one.
 """
 
 import struct
 
-from probes.figures.events import FIGURE, PLACE, SLOTS
+from probes.figures.events import FIGURE, FIGURE_SCALARS, PLACE, SLOTS
 from probes.hooks.loader import Loaded
 from probes.hooks.procfs import possible_cpus
 
@@ -18,6 +18,8 @@ _AT_ONCE = 64
 _SHARE = 8
 
 _SLOT = struct.Struct("=I")
+_NUMBER = struct.Struct("=Q")
+_NUMBER_AT = (FIGURE_SCALARS - 1) * _NUMBER.size
 
 
 class Slots:
@@ -25,23 +27,17 @@ class Slots:
 
     def __init__(self, maps: Loaded, room: int) -> None:
         self._maps = maps
-        self._nothing = bytes(FIGURE.size * possible_cpus())
         at_once = max(1, min(_AT_ONCE, room // (_SHARE * possible_cpus())))
         for first in range(0, room, at_once):
             maps.push("vacant", SLOTS.pack(first, min(at_once, room - first)))
-
-    def take_back(self) -> None:
-        """Offer what was left."""
-        while left := self._maps.pop("left"):
-            self._clear(left)
 
     def read(self) -> dict[bytes, bytes]:
         """Give all figures by key: of each, one struct figure for each CPU."""
         found = {}
         for key, place in self._maps.entries("places"):
-            _, slot = PLACE.unpack(place)
+            number, slot = PLACE.unpack(place)
             if (value := self._maps.read("figures", _SLOT.pack(slot))) is not None:
-                found[key] = value
+                found[key] = of_stay(value, number)
         return found
 
     def count(self) -> int:
@@ -50,14 +46,17 @@ class Slots:
 
     def evict(self, key: bytes) -> bool:
         """Let a key's figures go, and its slot be another's; False when there are none."""
-        place = self._maps.read("places", key)
-        if place is None or not self._maps.delete("places", key):
+        place = self._maps.take("places", key)
+        if place is None:
             return False
         _, slot = PLACE.unpack(place)
-        self._clear(_SLOT.pack(slot))
+        self._maps.push("vacant", SLOTS.pack(slot, 1))
         return True
 
-    def _clear(self, slot: bytes) -> None:
-        self._maps.write("figures", slot, self._nothing)
-        (first,) = _SLOT.unpack(slot)
-        self._maps.push("vacant", SLOTS.pack(first, 1))
+
+def of_stay(value: bytes, number: int) -> bytes:
+    """Of a slot's struct figure of each CPU keep those of one stay; zeros for the others."""
+    return b"".join(
+        one if _NUMBER.unpack_from(one, _NUMBER_AT) == (number,) else bytes(FIGURE.size)
+        for one in (value[at : at + FIGURE.size] for at in range(0, len(value), FIGURE.size))
+    )

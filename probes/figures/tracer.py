@@ -65,7 +65,7 @@ class Tracer:
             program,
             compiler_flags(),
             {
-                **dict.fromkeys(("figures", "places", "vacant", "left"), self._room),
+                **dict.fromkeys(("figures", "places", "vacant"), self._room),
                 "earlier": MAX_EARLIER,
                 "sessions": self._room,
                 "tunnel_versions": self._room,
@@ -108,7 +108,6 @@ class Tracer:
 
     def snapshot(self) -> Snapshot:
         """Read every figure and loss as they are now, and hold them against the driver's own."""
-        self._slots.take_back()
         hooks = self.hooks()
         losses = loss_counts(self._attached.maps.entries("losses"))
         rows, notes, figures, trouble = self._reconciled()
@@ -130,7 +129,6 @@ class Tracer:
 
     def make_room(self) -> None:
         """Let sessions that have ended go where others need their room; cheap while there is."""
-        self._slots.take_back()
         crowd = max(self._slots.count(), self._attached.maps.count("sessions"))
         if crowd > self._room * _CROWDED:
             rows, notes, figures = self._rows()

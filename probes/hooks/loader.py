@@ -231,10 +231,10 @@ class Loaded:
         """Put a value at the end of a queue. Raises AttachError when there is no room."""
         self.write(map_name, None, value)
 
-    def pop(self, map_name: str) -> bytes | None:
-        """Take the first value of a queue; None when there is none."""
+    def take(self, map_name: str, key: bytes) -> bytes | None:
+        """Remove an entry of a hash and give its value, at once; None when it is not there."""
         value = ctypes.create_string_buffer(_value_size(self._maps[map_name]))
-        taken = self._library.bpf_lookup_and_delete(self._map_fds[map_name], None, value) == 0
+        taken = self._library.bpf_lookup_and_delete(self._map_fds[map_name], key, value) == 0
         return value.raw if taken else None
 
     def delete(self, map_name: str, key: bytes) -> bool:

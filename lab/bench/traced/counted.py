@@ -19,10 +19,12 @@ from typing import Any
 
 from lab.bench.traced import tracers
 from lab.bench.traced.bed import LENGTHS, Bed, Source
+from lab.errors import CannotRun
 from lab.instruments.iperf import iperf_udp_ns
 from lab.running.live import Live
 
 _IP_UDP_OCTETS = 28
+_ENDING_S = 60.0
 _WARM_UP, _ALONE, _THROUGH_S = 400, 6000, 1
 
 #: What is measured against nothing, one after the other.
@@ -83,15 +85,24 @@ def _alone(bed: Bed, source: Source) -> float:
     source.send(_WARM_UP)
     before, began = bed.received, time.perf_counter_ns()
     source.send(_ALONE)
-    return (time.perf_counter_ns() - began) / (bed.received - before)
+    took = time.perf_counter_ns() - began
+    if bed.received == before:
+        raise CannotRun(f"of {_ALONE} packets none arrived")
+    return took / (bed.received - before)
 
 
 def _end_tracer(live: Live) -> None:
-    """End the lab's own tracer, and wait until it has let go of its socket."""
+    """End the lab's own tracer, and wait until it has let go of its socket.
+
+    Raises CannotRun when it does not.
+    """
     socket = live.folder / "trace.sock"
     if pid := tracers.who_listens(socket):
         os.kill(pid, signal.SIGTERM)
+    until = time.monotonic() + _ENDING_S
     while tracers.who_listens(socket):
+        if time.monotonic() > until:
+            raise CannotRun(f"the tracer of lab {live.lab} does not end")
         time.sleep(0.01)
 
 

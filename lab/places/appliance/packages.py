@@ -21,6 +21,7 @@ _UPDATE_S, _DOWNLOAD_S = 60.0, 300.0
 #: behind an update or an installation of its own is not.
 _SETTINGS = """\
 #clear APT::Update;
+#clear APT::Default-Release;
 #clear DPkg::Pre-Invoke;
 #clear DPkg::Post-Invoke;
 #clear APT::Architectures;

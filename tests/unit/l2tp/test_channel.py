@@ -188,6 +188,16 @@ def test_acknowledgement_waits_for_its_delay_or_a_message() -> None:
     assert sent(subject, 0.05) == []
 
 
+def test_the_peers_last_message_is_acknowledged_at_once() -> None:
+    subject = channel()
+    assert subject.receive(0, 0, "StopCCN", 7.0) is Verdict.ACCEPTED
+    assert taken(subject, 7.0) == [(0, "StopCCN")]
+    assert sent(subject, 7.0) == []
+    subject.stop_sending()
+    assert sent(subject, 7.0) == [(None, 0, 1)]
+    assert subject.get_timer() is None
+
+
 def test_delay_of_zero_acknowledges_at_once() -> None:
     subject = channel(delay_s=0.0)
     subject.receive(0, 0, "a", 7.0)

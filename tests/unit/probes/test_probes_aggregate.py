@@ -7,6 +7,7 @@ import pytest
 
 from probes.figures.aggregate import figure_rows, loss_counts, per_cpu, percentile
 from probes.figures.events import FIGURE, FIGURE_KEY, FIGURE_SCALARS, LATENCY_SLOTS, Loss
+from probes.figures.slots import of_stay
 from probes.figures.verdicts import Verdict
 
 
@@ -89,6 +90,16 @@ def test_losses_are_named_and_none_is_left_out() -> None:
     assert counts["figures_full"] == 7
     assert list(counts) == [loss.name.lower() for loss in Loss]
     assert sum(counts.values()) == 7
+
+
+def test_what_lies_in_a_slot_of_an_earlier_stay_is_nobodys() -> None:
+    words = FIGURE.size // 8
+    cpus = []
+    for number in (7, 5, 7):
+        cpu = [1] * words
+        cpu[FIGURE_SCALARS - 1] = number
+        cpus.append(FIGURE.pack(*cpu))
+    assert of_stay(b"".join(cpus), 7) == cpus[0] + bytes(FIGURE.size) + cpus[2]
 
 
 def test_a_loss_that_another_cpu_has_found_is_none() -> None:
