@@ -96,7 +96,7 @@ def _is_up_here(lab: str) -> bool:
 
 
 def _machine_runs(lab: str) -> bool:
-    from lab.places.appliance.commands import machine_runs  # late: few commands get here
+    from lab.places.appliance.running import machine_runs  # late: few commands get here
 
     return machine_runs(lab)
 
@@ -124,12 +124,13 @@ def choose(args: argparse.Namespace, console: Console, *, starts: bool) -> Place
         from lab.places.appliance.kernelsource import verify_kernel
 
         verify_kernel(kernel)
-    if starts:
+    # A machine that runs shows that this box has what it takes; to ask each program takes longer.
+    if starts and not (choice.need is Need.APPLIANCE and _machine_runs(args.lab)):
         prepare_box(choice.need, console)
     if choice.need is Need.HERE:
         return None
-    from lab.places.appliance.commands import running_kernel
     from lab.places.appliance.place import AppliancePlace
+    from lab.places.appliance.running import running_kernel
 
     running = running_kernel(args.lab)
     if running is None and not starts:

@@ -1,9 +1,9 @@
 """Where figures lie: slots of an array, which the programs give away and take back.
 
 A program that meets a (netns, tunnel, session) for the first time gives it a slot and notes that
-in `places`, with a number that no other stay has. Each CPU has some slots to give, and takes more from
-the queue `vacant`. What lies in a slot is a session's where the number is its own: each CPU clears
-its figures with the first packet of a stay, and until then has those of an earlier one.
+in `places`, with a number that no other stay has. Each CPU has some slots to give, and takes more
+from the queue `vacant`. What lies in a slot is a session's where the number is its own: each CPU
+clears its figures with the first packet of a stay, and until then has those of an earlier one.
 """
 
 import struct

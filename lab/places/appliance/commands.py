@@ -89,19 +89,6 @@ def stop(progress: Progress, lab: str) -> bool:
         return machine.end(Home.of(cache, lab), _ENDING_S)
 
 
-def running_kernel(lab: str) -> str | None:
-    """Return which kernel a lab's machine runs, in the words of --kernel; None when none runs."""
-    home = Home.of(default_cache(), lab)
-    record = read_record(home)
-    return record.kernel if record and home.find() else None
-
-
-def machine_runs(lab: str) -> bool:
-    """Tell whether a lab's machine runs; makes no folder, and asks for none, where none does."""
-    home = Home.kept(default_cache(), lab)
-    return home is not None and home.find() is not None
-
-
 def statuses() -> list[MachineStatus]:
     """Return every machine of this user's cache that runs."""
     cache = default_cache()

@@ -7,20 +7,22 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
 
 from lab.errors import CannotRun, MachineLost
 from lab.places.appliance import monitor
 from lab.places.appliance.connection import Connection
 from lab.places.appliance.folders import locked
-from lab.places.appliance.image import ensure_image
-from lab.places.appliance.kernels import ensure_bundle
 from lab.places.appliance.kernelsource import DEFAULT, find_source
 from lab.places.appliance.machine import Home, read_record
 from lab.places.appliance.paths import Cache, default_cache
 from lab.places.appliance.push import push
 from lab.places.appliance.qemu import port_of
-from lab.places.appliance.starting import Parts, start
 from lab.places.base import Progress
+
+# What makes and starts machines is imported late: a command in one that runs has no use for it.
+if TYPE_CHECKING:
+    from lab.places.appliance.starting import Parts
 
 _ANSWER_S = 5.0
 
@@ -68,11 +70,17 @@ class AppliancePlace:
             if self._connection is None and parts is None:
                 raise MachineLost(f"the machine of lab {self._lab} has just ended")
             if self._connection is None and parts is not None:
+                from lab.places.appliance.starting import start
+
                 self._connection = start(
                     parts, home, self._lab, self._progress, counted=self._counted
                 )
 
     def _parts(self) -> Parts:
+        from lab.places.appliance.image import ensure_image
+        from lab.places.appliance.kernels import ensure_bundle
+        from lab.places.appliance.starting import Parts
+
         image = ensure_image(self._cache, self._progress)
         bundle = ensure_bundle(self._cache, self._source, self._progress)
         return Parts(self._cache, self._source, image, bundle)

@@ -35,7 +35,7 @@ def prepared(*_: object) -> None:
 def machines(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[str]:
     """The labs whose machines run; those that are up here have a folder in tmp_path."""
     labs: list[str] = []
-    monkeypatch.setattr("lab.places.appliance.commands.machine_runs", labs.__contains__)
+    monkeypatch.setattr("lab.places.appliance.running.machine_runs", labs.__contains__)
     monkeypatch.setattr("lab.network.plan.RUNTIME", tmp_path)
     return labs
 
@@ -99,7 +99,7 @@ def test_what_looks_at_a_whole_kernel_needs_no_lab_and_no_machine(
 
     monkeypatch.delenv(choose.INSIDE, raising=False)
     monkeypatch.setattr(choose, "missing", lacking)
-    monkeypatch.setattr("lab.places.appliance.commands.running_kernel", lambda lab: None)
+    monkeypatch.setattr("lab.places.appliance.running.running_kernel", lambda lab: None)
     console = Console(io.StringIO())
 
     def chosen(**words: object) -> object:
@@ -112,7 +112,7 @@ def test_what_looks_at_a_whole_kernel_needs_no_lab_and_no_machine(
             chosen(**words)
     with pytest.raises(CannotRun):
         chosen(place="here")
-    monkeypatch.setattr("lab.places.appliance.commands.running_kernel", lambda lab: "6.12")
+    monkeypatch.setattr("lab.places.appliance.running.running_kernel", lambda lab: "6.12")
     assert chosen(all=True) is not None, "the machine that runs is the lab's box"
 
 

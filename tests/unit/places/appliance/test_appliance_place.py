@@ -12,7 +12,7 @@ import pytest
 from lab.console import Console
 from lab.errors import MachineLost, UsageError
 from lab.places import choose
-from lab.places.appliance import commands, place
+from lab.places.appliance import image, kernels, place, running, starting
 from lab.places.appliance.machine import Home, Record, read_record
 from lab.places.appliance.paths import Cache
 from lab.places.appliance.place import AppliancePlace
@@ -42,8 +42,9 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cache:
     def build(*_: object) -> None:
         raise AssertionError("something is built")
 
-    for name in ("ensure_image", "ensure_bundle", "start"):
-        monkeypatch.setattr(place, name, build)
+    monkeypatch.setattr(image, "ensure_image", build)
+    monkeypatch.setattr(kernels, "ensure_bundle", build)
+    monkeypatch.setattr(starting, "start", build)
     monkeypatch.setattr(place, "Connection", Wire)
     monkeypatch.setattr(place, "port_of", lambda _: 1)
     monkeypatch.setattr(place, "push", lambda *_, **__: PUSHED)
@@ -79,7 +80,7 @@ def test_one_that_ended_meanwhile_is_named(cache: Cache, monkeypatch: pytest.Mon
 def test_a_command_that_uses_it_attaches(
     kernel: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(commands, "running_kernel", lambda _: "6.12")
+    monkeypatch.setattr(running, "running_kernel", lambda _: "6.12")
     args = argparse.Namespace(lab="lab", place="appliance", kernel=kernel)
     there = choose.choose(args, Console(io.StringIO()), starts=False)
     assert isinstance(there, AppliancePlace)
@@ -87,7 +88,7 @@ def test_a_command_that_uses_it_attaches(
 
 
 def test_another_kernel_cannot_be_had_on_the_way(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(commands, "running_kernel", lambda _: "6.12")
+    monkeypatch.setattr(running, "running_kernel", lambda _: "6.12")
     args = argparse.Namespace(lab="lab", place="appliance", kernel="6.1")
     with pytest.raises(UsageError, match=r"--kernel 6.1: the machine of lab .* runs 6.12"):
         choose.choose(args, Console(io.StringIO()), starts=False)
