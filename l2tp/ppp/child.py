@@ -48,7 +48,9 @@ class Child:
     def start(self, argv: Sequence[str | Path], *, pass_fds: Sequence[int] = ()) -> None:
         """Run a program; raises OSError.
 
-        It never outlives us: the kernel kills it when the daemon dies, however that happens.
+        The kernel kills it when the daemon dies, however that happens. Only one that is killed in
+        the moment before a child has asked for that leaves it behind: then our mark tells whose
+        it was.
         """
         self._output, output = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         os.set_blocking(output, True)
