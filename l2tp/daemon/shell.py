@@ -152,6 +152,7 @@ class Daemon:
             self.transact()
             await self._finished
         finally:
+            await self._leave_off()
             if self._timer is not None:
                 self._timer.cancel()
             await self.sessions.close()
@@ -196,6 +197,13 @@ class Daemon:
     async def _tear_down(self) -> None:
         await self._operations.tear_down()
         self._finish()
+
+    async def _leave_off(self) -> None:
+        """End an orderly end that nobody wants to wait for any more."""
+        if self._stop_task is not None:
+            self._stop_task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._stop_task
 
     def _finish(self) -> None:
         if not self._finished.done():
