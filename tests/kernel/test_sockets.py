@@ -8,7 +8,7 @@ import os
 import socket
 import struct
 import subprocess
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
@@ -20,6 +20,7 @@ from l2tp.kernel.pppox import PppoxSession, SessionOptions
 from l2tp.kernel.udp import open_udp_socket
 from l2tp.protocol.errors import KernelError
 from l2tp.protocol.parameters import Address
+from tests.kernel.daemon_support import until
 from tests.kernel.driver_states import make_session_without_socket
 from tests.kernel.pppox_support import Wire, in_private_netns, lcp_echo, shown
 from tests.kernel.probe_support import data_message
@@ -374,10 +375,17 @@ def test_a_udp_socket_neither_bound_nor_connected_is_taken_and_sends_nothing():
 
 def test_a_new_management_socket_can_follow_one_that_was_closed():
     def test():
-        with udp() as tunnel:
+        with udp() as tunnel, ExitStack() as stack:
             attach(tunnel.fileno(), MANAGEMENT).close()
-            with attach(tunnel.fileno(), MANAGEMENT):
-                assert shown("l2tp", "show", "tunnel").count("Tunnel 10,") == 1
+
+            def follows() -> bool:
+                with suppress(FileExistsError):  # a work queue lets the closed one go
+                    stack.enter_context(attach(tunnel.fileno(), MANAGEMENT))
+                    return True
+                return False
+
+            until(follows, "the driver's letting go of the socket that was closed")
+            assert shown("l2tp", "show", "tunnel").count("Tunnel 10,") == 1
 
     in_private_netns(test)
 
