@@ -72,7 +72,7 @@ def measure(console: Console, *, place: Sequence[str], rounds: int) -> dict[str,
     figures = [
         Figure("warm bring-up, machine restored, to the first ping", tuple(warm), "s", 8.0),
         Figure("down and up again in a running machine", tuple(again), "s", 3.0),
-        Figure("the same for the first time after a restore", tuple(first), "s"),
+        Figure("the same for the first time after a restore", tuple(first), "s", 3.0),
         Figure("the appliance with a lab up", (memory,), "MiB", 400.0),
         Figure("the appliance at rest", (at_rest,), "MiB", 400.0),
         Figure("the appliance's image on disk", (_image_mib(),), "MB", 700.0),
