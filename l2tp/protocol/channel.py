@@ -80,6 +80,7 @@ class Channel(Generic[S, R]):
         "_in_flight",
         "_owed",
         "_peer_window",
+        "_prompt",
         "_queue",
         "_receive_window",
         "_sent",
@@ -111,6 +112,7 @@ class Channel(Generic[S, R]):
         self._held: dict[int, R] = {}
         self._owed = 0
         self._ack_at: float | None = None
+        self._prompt = False
 
     @property
     def unacknowledged(self) -> S | None:
@@ -157,13 +159,17 @@ class Channel(Generic[S, R]):
             self._queue.pop()
 
     def stop_sending(self) -> None:
-        """Send nothing but acknowledgements from now on: the peer closed, or is gone.
-
-        One that is owed is due now: there will be no message that could carry it, and the peer may
-        wait with its own end for it.
-        """
+        """Send nothing but acknowledgements from now on: the peer closed, or is gone."""
         self.drop_unsent()
         self._stopped = True
+        self.acknowledge_at_once()
+
+    def acknowledge_at_once(self) -> None:
+        """Delay no acknowledgement any more: this end has said, or heard, its last message.
+
+        There will be no message that could carry it, and the peer may wait with its own end for it.
+        """
+        self._prompt = True
         if self._ack_at is not None:
             self._ack_at = 0.0
 
@@ -208,8 +214,8 @@ class Channel(Generic[S, R]):
         self.nr = (ns + 1) & _MASK
         self._owed += 1
         due = now + self._timers.acknowledgement_delay_s
-        if 2 * self._owed >= self._receive_window:
-            # The peer may be out of window: waiting would only stall it.
+        if self._prompt or 2 * self._owed >= self._receive_window:
+            # The peer may wait with its own end, or be out of window: waiting would only stall it.
             due = now
         self._ack_at = due if self._ack_at is None else min(self._ack_at, due)
         return ns, item

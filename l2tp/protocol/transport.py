@@ -117,6 +117,10 @@ class Transport:
         """Send nothing but acknowledgements from now on."""
         self._channel.stop_sending()
 
+    def acknowledge_at_once(self) -> None:
+        """Delay no acknowledgement from now on."""
+        self._channel.acknowledge_at_once()
+
     def set_peer_window(self, size: int) -> None:
         """Adopt the peer's Receive Window Size (§4.4.3)."""
         self._channel.set_peer_window(size)

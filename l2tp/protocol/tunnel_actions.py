@@ -100,6 +100,8 @@ def clean_up(tunnel: Tunnel, closure: Closure | None, now: float) -> None:
     by_peer = closure.by_peer if closure else False
     if by_peer:
         tunnel.transport.stop_sending()
+    else:
+        tunnel.transport.acknowledge_at_once()
     tunnel.calls.close_all(Closure(None, f"the tunnel ended: {cause}", by_peer))
     tunnel.release_at = now + tunnel.config.retention_period_s()
     tunnel.emit(

@@ -198,6 +198,16 @@ def test_the_peers_last_message_is_acknowledged_at_once() -> None:
     assert subject.get_timer() is None
 
 
+def test_who_has_said_its_last_message_delays_no_acknowledgement() -> None:
+    subject = channel()
+    subject.send("StopCCN")
+    subject.acknowledge_at_once()
+    assert sent(subject, 7.0) == [("StopCCN", 0, 1)]
+    subject.receive(0, 0, "its StopCCN", 7.0)
+    taken(subject, 7.0)
+    assert sent(subject, 7.0) == [(None, 1, 1)]
+
+
 def test_delay_of_zero_acknowledges_at_once() -> None:
     subject = channel(delay_s=0.0)
     subject.receive(0, 0, "a", 7.0)

@@ -32,6 +32,7 @@ from l2tp.protocol.header import encode_control, encode_data
 from l2tp.protocol.ids import choose_id
 from l2tp.protocol.messages import SCCRQ
 from tests.support.memory_network import (
+    DELAY_S,
     LAC,
     LNS,
     MemoryNetwork,
@@ -155,6 +156,17 @@ def test_both_may_close_at_once() -> None:
         assert len(node.of(TunnelClosed)) == len(node.of(TunnelReleased)) == 1
         assert not node.endpoint.dropped
         assert sum(e.name == "StopCCN" for e in node.of(MessageSent)) == 1
+
+
+def test_neither_of_two_that_close_at_once_waits_for_the_others_acknowledgement() -> None:
+    network, lac, lns = lab()
+    tunnel, _ = up(network, lac)
+    far = lns.of(TunnelEstablished)[0].local_tunnel_id
+    lac.endpoint.close_tunnel(tunnel, network.now)
+    lns.endpoint.close_tunnel(far, network.now)
+    network.run(4 * DELAY_S)  # each may end as soon as its own is acknowledged
+    assert not lac.endpoint.has_unacknowledged(tunnel)
+    assert not lns.endpoint.has_unacknowledged(far)
 
 
 @pytest.mark.rfc2661("4.4.3-tunnel-id")
