@@ -13,6 +13,7 @@ from l2tp.kernel.udp import (
     connect_udp_socket,
     open_udp_socket,
     read_network_errors,
+    seclude_udp_socket,
 )
 from l2tp.protocol.errors import KernelError
 from l2tp.protocol.parameters import Address, Datagram
@@ -131,7 +132,10 @@ class UdpSockets:
             # Before the old one goes: between the two the peer's datagrams would be refused.
             with suppress(OSError, KernelError):
                 spare = open_udp_socket(local, peer)
-        # The peer's own last words, if it closed at the same time.
+        # The peer's own last words, if it closed at the same time. Those that come between the last
+        # look and the end would be lost, and the peer would say them again a second later.
+        if speaker is not None or spare is not None:
+            seclude_udp_socket(tunnel.udp)
         unread = tuple(self._arrivals(tunnel, local_tunnel_id, most=_DATAGRAMS_LEFT))
         self.close(local_tunnel_id)
         if speaker is None:

@@ -12,6 +12,7 @@ import socket
 import struct
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Final, NamedTuple
 
 from l2tp.kernel.errors import refusal
@@ -24,6 +25,9 @@ _IPV6_MTU: Final = 24
 # struct sock_extended_err (linux/errqueue.h): errno, origin, type, code, pad, info, data.
 _EXTENDED_ERROR: Final = struct.Struct("=I B B B x I I")
 _ICMP_ORIGINS: Final = (2, 3)
+# asm-generic/socket.h, since Linux 5.1; the kernel does not ask whether there is such an interface.
+_SO_BINDTOIFINDEX: Final = 62
+_NO_INTERFACE: Final = 0x7FFFFFFF
 
 
 def open_udp_socket(local: tuple[str, int], peer: tuple[str, int] | None = None) -> socket.socket:
@@ -53,6 +57,17 @@ def open_udp_socket(local: tuple[str, int], peer: tuple[str, int] | None = None)
 def connect_udp_socket(udp: socket.socket, peer: tuple[str, int]) -> None:
     """Connect ``udp`` to its peer, or to another address that the peer answered from."""
     _step("connect", udp.connect, peer)
+
+
+def seclude_udp_socket(udp: socket.socket) -> None:
+    """Let nothing more come to ``udp``; what has come can still be read.
+
+    It is bound to an interface that does not exist, so that the kernel's lookup finds whoever
+    else has its address (``net/core/sock.c: sock_bindtoindex``). Where that is refused, it goes
+    on receiving.
+    """
+    with suppress(OSError):
+        udp.setsockopt(socket.SOL_SOCKET, _SO_BINDTOIFINDEX, _NO_INTERFACE)
 
 
 def path_mtu(udp: socket.socket) -> int | None:

@@ -3,6 +3,7 @@
 import asyncio
 import errno
 import socket
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -181,6 +182,31 @@ def test_more_than_a_turns_worth_outlives_it_too():
         world.sockets.renew(1)
         await world.hear(100)
         assert [data for data, *_ in world.arrived] == [str(n).encode() for n in range(100)]
+
+    run(scenario)
+
+
+@pytest.mark.parametrize("speaks", ["a spare socket", "the listener"])
+def test_what_comes_while_it_closes_is_not_lost(speaks):
+    async def scenario(world):
+        peer, rounds, words = address_of(world.peer), 200, 20
+        with ThreadPoolExecutor(1) as talker:
+            for number in range(1, rounds + 1):
+                where = world.here if speaks == "the listener" else (HOST, 0)
+                world.sockets.open(number, where, peer)
+                local = world.sockets.find(number).local
+                talk = talker.submit(say, world.peer, number, words, local)
+                while not talk.running() and not talk.done():
+                    pass
+                world.sockets.renew(number)
+                talk.result()
+                await world.hear(number * words)
+                world.sockets.close(number)
+        assert len({data for data, *_ in world.arrived}) == rounds * words
+
+    def say(peer, number, words, local):
+        for word in range(words):
+            peer.sendto(f"{number}.{word}".encode(), local)
 
     run(scenario)
 
