@@ -22,8 +22,11 @@ PASSED, FAILED, USAGE, CANNOT_RUN, INTERRUPTED = 0, 1, 2, 4, 130
 
 def _serve(options: argparse.Namespace) -> int:
     from probes.debugging.debugger import Debugger
+    from probes.hooks import links
     from probes.server import Server
 
+    if options.detach_later:
+        links.leave_to_kernel()
     tracer = _tracer(options)
     debugger = Debugger(cache_folder=options.cache, report=_log)
     more = {"debug": debugger.answer_switch, "debug_messages": debugger.answer_messages}
@@ -242,6 +245,11 @@ def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
     serve.add_argument("--socket", type=Path, required=True, metavar="PATH")
     serve.add_argument(
         "--moments", action="store_true", help="keep what happens to tunnels and sessions, too"
+    )
+    serve.add_argument(
+        "--detach-later",
+        action="store_true",
+        help="end at once, and let the kernel detach the programs within the next second",
     )
     serve.set_defaults(run=_serve)
 

@@ -99,7 +99,7 @@ def tracer_process(folder: Path, *, calls: int = 0, python: str = "/usr/bin/pyth
         name="tracer",
         netns=None,
         argv=(
-            *(python, "-m", "probes", "serve", "--moments"),
+            *(python, "-m", "probes", "serve", "--moments", "--detach-later"),
             *("--cache", str(bpf_cache(folder)), "--socket", str(socket)),
             *("--max-figures", str(room)),
         ),

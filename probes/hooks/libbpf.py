@@ -87,6 +87,12 @@ def load_traced(code: bytes, hook: Hook, licence: bytes) -> int | None:
     return None
 
 
+def pin(fd: int, path: str) -> bool:
+    """Have a file of a BPF file system hold a link; tells whether it does."""
+    library = _library()
+    return library is not None and library.bpf_obj_pin(fd, path.encode()) == 0
+
+
 def remember(hooks: Iterable[Hook]) -> None:
     """Find the functions' types for all loads to come, also those of a fork."""
     for hook in hooks:
@@ -119,6 +125,7 @@ def _library() -> Any | None:
         "bpf_btf_get_fd_by_id": (number, [unsigned]),
         "bpf_obj_get_info_by_fd": (number, [number, pointer, ctypes.POINTER(unsigned)]),
         "bpf_prog_load": (number, [number, text, text, text, size, pointer]),
+        "bpf_obj_pin": (number, [number, text]),
     }
     try:
         library = ctypes.CDLL(_LIBRARY, use_errno=True)

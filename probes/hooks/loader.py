@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from probes.errors import CannotRunHereError, ProbeError
+from probes.hooks import links
 from probes.hooks.bytecode import Bytecode, MapSpec, unlink
 from probes.hooks.libbpf import load_traced
 from probes.hooks.procfs import possible_cpus
@@ -188,6 +189,8 @@ class Loaded:
                 reason = _errno_text()
                 os.close(program)
                 raise AttachError(f"{hook.how(style)} cannot be attached: {reason}\n{messages()}")
+        if event is None:
+            links.hold(link)
         self._attached.append((program, link, event))
         return int(program)
 
@@ -250,7 +253,7 @@ class Loaded:
         while self._attached:
             program, link, event = self._attached.pop()
             if event is None:
-                os.close(link)
+                links.let_go(link)
             else:
                 self._library.bpf_close_perf_event_fd(link)
                 self._library.bpf_detach_kprobe(event)

@@ -14,6 +14,7 @@ import pytest
 from probes.client import TraceClient
 from probes.errors import ProbeError
 from probes.hooks import cache
+from tests.kernel.daemon_support import until
 
 pytestmark = pytest.mark.kernel
 
@@ -88,6 +89,31 @@ def test_stop_returns_when_the_tracer_has_detached(served: Served) -> None:
     assert served.await_end() == 0
     with pytest.raises(ProbeError, match="cannot be reached"):
         TraceClient(served.path).snapshot()
+
+
+def is_watched(function: str) -> bool:
+    """Say whether a program is called at a function, whoever's it is."""
+    functions = Path("/sys/kernel/tracing/enabled_functions").read_text().splitlines()
+    return any(line.split()[0] == function for line in functions)
+
+
+@pytest.mark.parametrize(
+    "ended_by", [signal.SIGTERM, pytest.param(signal.SIGKILL, marks=pytest.mark.long)]
+)
+def test_what_is_left_to_the_kernel_is_detached_soon(tmp_path: Path, ended_by: int) -> None:
+    served = Served(tmp_path / "trace.sock", "--detach-later")
+    try:
+        served.await_ready()
+        assert is_watched("l2tp_xmit_skb")
+        assert is_watched("netif_rx")
+    finally:
+        served.process.send_signal(ended_by)
+        served.await_end()
+        assert served.process.stderr is not None
+        served.process.stderr.close()
+    until(
+        lambda: not is_watched("l2tp_xmit_skb") and not is_watched("netif_rx"), "all are detached"
+    )
 
 
 @pytest.mark.long
