@@ -5,13 +5,10 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-import tempfile
-import traceback
 from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
 
-from l2tp.daemon.control import WrongRequest
 from l2tp.protocol.errors import L2tpError
 from lab.commands import COMMANDS, Command, Where
 from lab.commands.parser import Help, Parser
@@ -43,6 +40,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         _complain(error)
         return error.exit_code
     except (L2tpError, ProbeError) as error:
+        from l2tp.daemon.control import WrongRequest  # late, like all that few commands need
+
         _complain(error)
         return 2 if isinstance(error, WrongRequest) else 1
     except BrokenPipeError:
@@ -61,6 +60,9 @@ def _complain(error: Exception) -> None:
 
 
 def _our_own_fault(error: Exception) -> int:
+    import tempfile
+    import traceback
+
     # A bug of ours: the user gets a sentence, and whoever mends it the traceback in a file.
     with tempfile.NamedTemporaryFile(
         "w", prefix="l2tp-lab-error-", suffix=".txt", delete=False

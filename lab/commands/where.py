@@ -6,7 +6,6 @@ import argparse
 
 from lab.commands.parser import Parser
 from lab.errors import UsageError
-from lab.topology import check_lab_name
 
 
 def shared_options() -> Parser:
@@ -31,6 +30,8 @@ def shared_options() -> Parser:
 
 
 def _lab_name(text: str) -> str:
+    from lab.topology import check_lab_name  # late: every command asks for these options
+
     try:
         check_lab_name(text)
     except UsageError as error:

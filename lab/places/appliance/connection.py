@@ -6,11 +6,11 @@ handshake. The keys are the image's own, and the user's SSH configuration is not
 
 from __future__ import annotations
 
-import secrets
+import os
 import shlex
 import signal
+import socket
 import subprocess
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from lab.errors import LabError, MachineLost
-from lab.places.appliance.image import HOST_ALIAS, KEY, KNOWN_HOSTS
+from lab.places.appliance.keys import HOST_ALIAS, KEY, KNOWN_HOSTS
 from lab.places.appliance.untar import unpack
 
 #: What ssh itself says when the connection failed; a command may end so, too.
@@ -59,6 +59,8 @@ class Connection:
 
     def open(self) -> None:
         """Open the master connection; returns when the guest let us in. Raises MachineLost."""
+        import tempfile  # late: done once a machine
+
         # ssh takes the socket of a master that is gone for a living one's.
         self.control.unlink(missing_ok=True)
         timeout = ["-o", f"ConnectTimeout={round(30 * self.slowness)}"]
@@ -98,19 +100,20 @@ class Connection:
         subprocess.run(argv, capture_output=True, check=False)
 
     def is_open(self) -> bool:
-        """Tell whether the master connection lives."""
-        return self._master("check") == 0
+        """Tell whether the master connection lives: something listens at its socket."""
+        with socket.socket(socket.AF_UNIX) as probe:
+            return probe.connect_ex(str(self.control)) == 0
 
     def close(self) -> None:
         """Close the master connection, if there is one."""
-        self._master("exit")
+        subprocess.run(self._ssh("-O", "exit"), capture_output=True, check=False)
 
     def run(self, argv: Sequence[str], *, tty: bool = False, stdin: int | None = None) -> int:
         """Run a command in the project's folder and return its exit code, whatever it is.
 
         Output streams to this process's own. Raises MachineLost when the connection broke.
         """
-        token = secrets.token_hex(8)
+        token = os.urandom(8).hex()
         # A terminal makes the command the leader of its own session; without one setsid does. The
         # login shell must not stay between: Ctrl-C on the terminal would end it, and the
         # command's exit code with it.
@@ -191,10 +194,6 @@ class Connection:
             check=False,
             process_group=0,
         )
-
-    def _master(self, request: str) -> int:
-        done = subprocess.run(self._ssh("-O", request), capture_output=True, check=False)
-        return done.returncode
 
     def _ssh(self, *options: str, remote: str | None = None) -> list[str]:
         command = [] if remote is None else [remote]

@@ -5,16 +5,15 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-import subprocess
 import sys
-from pathlib import Path
 from typing import Any
 
-from lab.errors import CannotRun
 from lab.places.appliance import code, manifest
 from lab.places.appliance.architecture import this_architecture
 from lab.places.appliance.build import run_part
+from lab.places.appliance.code import GUEST, TOOLS
 from lab.places.appliance.folders import locked, new_folder
+from lab.places.appliance.keys import make_keys
 from lab.places.appliance.manifest import Manifest
 from lab.places.appliance.paths import Cache
 from lab.places.appliance.wheels import guest_wheels
@@ -73,24 +72,13 @@ REMOVED = (
     "/var/lib/apt/lists/*",
 )
 
-#: The guest's own files. What lies in ``TOOLS`` is not copied: in the guest, ``/usr/lib/l2tp-lab``
-#: leads to that folder of the project's code, which is brought up to date before each command.
-GUEST = Path(__file__).parent / "guest" / "image"
-TOOLS = GUEST / "usr" / "lib" / "l2tp-lab"
-
 #: What runs before the code can be brought up to date, and so decides whether an image fits.
 _EARLY = (GUEST / "etc" / "inittab", TOOLS / "boot")
 
-ROOT, BUSYBOX, KEY, KNOWN_HOSTS = "root.ext2", "busybox", "id_ed25519", "known_hosts"
+ROOT, BUSYBOX = "root.ext2", "busybox"
 
 #: The code that the image holds, compiled: what changes later is brought over SSH.
 CODE = "code.json"
-
-#: The guest's own key, as ssh-keygen writes it; the playbook converts it for dropbear.
-_HOST_KEY = "host_key.openssh"
-
-#: The one name under which the host key is pinned, whatever port a machine has.
-HOST_ALIAS = "l2tp-lab-appliance"
 
 
 def find_image(cache: Cache) -> Manifest | None:
@@ -139,7 +127,7 @@ def _build(cache: Cache, progress: Progress) -> Manifest:
     ):
         work = folder / "work"
         (work / "keys").mkdir(parents=True)
-        _make_keys(folder, work / "keys")
+        make_keys(folder, work / "keys")
         tree = code.read_tree()
         (work / "code.tar").write_bytes(code.pack(tree, {}))
         (folder / CODE).write_text(json.dumps(tree))
@@ -178,20 +166,3 @@ def _guest_files() -> str:
     for path in _EARLY:
         digest.update(path.name.encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()
-
-
-def _make_keys(folder: Path, guest: Path) -> None:
-    """Make this image's two key pairs: the one that opens it, and the one that it shows."""
-    _make_key(folder / KEY)
-    _make_key(guest / _HOST_KEY)
-    (folder / f"{KEY}.pub").rename(guest / "authorized_keys")
-    host_key = (guest / f"{_HOST_KEY}.pub").read_text().split()
-    (folder / KNOWN_HOSTS).write_text(f"{HOST_ALIAS} {host_key[0]} {host_key[1]}\n")
-
-
-def _make_key(path: Path) -> None:
-    argv = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "l2tp-lab", "-f", str(path)]
-    try:
-        subprocess.run(argv, check=True, capture_output=True, text=True)
-    except FileNotFoundError:
-        raise CannotRun("ssh-keygen is missing. Run: apt-get install openssh-client") from None

@@ -7,10 +7,9 @@ from collections.abc import Mapping
 
 from lab.places.appliance import code
 from lab.places.appliance.connection import Connection
-from lab.places.appliance.image import TOOLS
 
 #: Sent along, because the guest may hold an older one.
-_RECEIVE = TOOLS / "receive"
+_RECEIVE = code.TOOLS / "receive"
 
 #: How tar writes that nothing follows.
 _EMPTY_TAR = bytes(1024)

@@ -20,9 +20,9 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from lab.places.appliance import acceleration, machine, manifest, monitor, qemu
+from lab.places.appliance.code import TOOLS
 from lab.places.appliance.connection import Connection
 from lab.places.appliance.folders import locked, new_folder
-from lab.places.appliance.image import TOOLS
 from lab.places.appliance.image import read_code as read_image_code
 from lab.places.appliance.machine import Home
 from lab.places.appliance.paths import Cache

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from lab.errors import CannotRun, UsageError
-from lab.places.appliance import archive, emulator, image, kernels, manifest
+from lab.places.appliance import archive, emulator, image, kernels, keys, manifest
 from lab.places.appliance.paths import Cache
 
 REAL_CONVERT = archive._convert
@@ -38,7 +38,7 @@ def light(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def make(cache: Cache, *, guest: str = "guest", kernel_recipe: str = "recipe of 6.12") -> None:
     cache.image.mkdir(parents=True)
-    for name in (image.ROOT, image.BUSYBOX, image.KEY):
+    for name in (image.ROOT, image.BUSYBOX, keys.KEY):
         (cache.image / name).write_text(f"contents of {name}")
     facts = {"guest": guest, "origin": "built"}
     manifest.describe(cache.image, "image", "another box's recipe", facts)
@@ -56,8 +56,8 @@ def test_an_export_is_imported_whole(tmp_path: Path) -> None:
     archive.import_appliance(here, file, Quiet())
     found = image.find_image(here)
     assert found is not None
-    assert (here.image / image.KEY).read_text() == f"contents of {image.KEY}"
-    assert (here.image / image.KEY).stat().st_mode & 0o777 == 0o600
+    assert (here.image / keys.KEY).read_text() == f"contents of {keys.KEY}"
+    assert (here.image / keys.KEY).stat().st_mode & 0o777 == 0o600
     assert manifest.read(here.kernel("6.12")) is not None
     before = manifest.read(there.image)
     assert before is not None

@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -168,6 +169,15 @@ def test_a_master_that_is_gone_is_not_in_the_way(ssh: Ssh, connection: Connectio
     connection.open()
     assert not connection.control.exists()
     assert "ControlMaster=yes" in ssh.calls[0]
+
+
+def test_a_master_lives_while_something_listens_at_its_socket(connection: Connection) -> None:
+    assert not connection.is_open()
+    with socket.socket(socket.AF_UNIX) as master:
+        master.bind(str(connection.control))
+        master.listen()
+        assert connection.is_open()
+    assert not connection.is_open()
 
 
 def test_a_guest_that_does_not_answer_is_lost(ssh: Ssh, connection: Connection) -> None:
