@@ -15,7 +15,6 @@ from probes.limits import seconds, whole
 if TYPE_CHECKING:
     from probes.figures.tracer import Tracer
     from probes.journeys.tracer import JourneyTracer
-    from probes.moments.tracer import MomentTracer
 
 PASSED, FAILED, USAGE, CANNOT_RUN, INTERRUPTED = 0, 1, 2, 4, 130
 
@@ -25,6 +24,8 @@ def _serve(options: argparse.Namespace) -> int:
     from probes.hooks import links
     from probes.server import Server
 
+    if options.moments and options.one_in > 1:
+        options.refuse("--moments are of every packet: leave --one-in out")
     if options.detach_later:
         links.leave_to_kernel()
     tracer = _tracer(options)
@@ -37,10 +38,8 @@ def _serve(options: argparse.Namespace) -> int:
         raise
     tracer.note_older()
     _log(f"answering at {options.socket}")
-    if options.moments:
-        from probes.moments.tracer import ArrivingMoments
-
-        server.keep(ArrivingMoments(lambda: _moments(options)))
+    if tracer.moments is not None:
+        server.keep(tracer.moments)
     try:
         server.run()
     finally:
@@ -59,18 +58,11 @@ def _tracer(options: argparse.Namespace) -> "Tracer":
     return Tracer(
         max_figures=options.max_figures,
         one_in=options.one_in,
+        moments=getattr(options, "moments", False),
         styles=styles,
         cache_folder=options.cache,
         report=_log,
     )
-
-
-def _moments(options: argparse.Namespace) -> "MomentTracer":
-    from probes.hooks.spec import Style
-    from probes.moments.tracer import MomentTracer
-
-    styles = [Style(options.style)] if options.style else list(Style)
-    return MomentTracer(styles=styles, cache_folder=options.cache, report=_log)
 
 
 def _prepare(options: argparse.Namespace) -> int:
@@ -120,7 +112,6 @@ def _journeys(options: argparse.Namespace) -> "JourneyTracer":
 #: What is compiled beforehand, each part by itself.
 _PREPARED: dict[str, Callable[[argparse.Namespace], None]] = {
     "figures": lambda options: _tracer(options).close(),
-    "moments": lambda options: _moments(options).close(),
     "journeys": lambda options: _journeys(options).close(),
     "debug messages": _prepare_debugging,
 }
@@ -251,7 +242,7 @@ def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
         action="store_true",
         help="end at once, and let the kernel detach the programs within the next second",
     )
-    serve.set_defaults(run=_serve)
+    serve.set_defaults(run=_serve, refuse=serve.error)
 
     count = commands.add_parser(
         "count", formatter_class=_HelpFormatter, parents=[tracing], help="show figures as they grow"

@@ -18,7 +18,7 @@ from probes.errors import ProbeError
 from probes.figures.snapshot import Snapshot
 
 if TYPE_CHECKING:
-    from probes.moments.tracer import Moments
+    from probes.moments.log import Moments
 
 DEFAULT_TIMEOUT_S = 10.0
 

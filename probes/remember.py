@@ -3,7 +3,6 @@
 from probes.hooks import libbpf
 from probes.hooks.attaching import offsets_of
 from probes.hooks.spec import FIGURES
-from probes.moments.tracer import MOMENTS
 
 
 def remember() -> None:
@@ -11,6 +10,5 @@ def remember() -> None:
 
     Raises ProbeError where nothing can be traced.
     """
-    for program in (FIGURES, MOMENTS):
-        offsets_of(program)
-        libbpf.remember(program.hooks)
+    offsets_of(FIGURES)
+    libbpf.remember(FIGURES.hooks)

@@ -19,7 +19,7 @@ from probes.errors import ProbeError
 from probes.figures.snapshot import Snapshot
 
 if TYPE_CHECKING:
-    from probes.moments.tracer import Moments
+    from probes.moments.log import Moments
 
 _LINE_LIMIT = 1 << 16
 # How long the last answers may take to be taken when the server ends.
@@ -53,7 +53,7 @@ class Source(Protocol):
 
 
 class MomentSource(Protocol):
-    """What a server asks for moments: a MomentTracer."""
+    """What a server asks for moments: a MomentLog."""
 
     def drain(self) -> None:
         """Take over what has happened."""

@@ -75,7 +75,7 @@ class LabTimeline:
         records = self._timeline.join(logs, moments)
         early = sum(record["time_ns"] < answer["since_ns"] for record in records)
         self._early += early
-        if self._early and not answer["trouble"]:
+        if self._early:
             self.honesty.append(
                 f"the kernel is in it from {answer['since_ns'] / 1e9:.6f} s of its clock on, when"
                 f" the probes were attached: the first {self._early} lines are older"
@@ -113,8 +113,7 @@ class LabTimeline:
 
 
 def _honesty(answer: Any) -> list[str]:
-    lines = [f"the kernel is not in it: {answer['trouble']}"] if answer["trouble"] else []
-    lines += [
+    lines = [
         f"not attached: {hook['name']}: hides {hook['hides']}"
         for hook in answer["hooks"]
         if not hook["attached"]

@@ -14,13 +14,11 @@ from lab.instruments.kernelview import netns_inode
 from lab.interpreters import environment, tracer_python
 from lab.running.ending import end_with_parent, in_good_order
 from lab.running.live import Live
-from lab.waiting import wait_for
 from probes.client import TraceClient
 from probes.figures.snapshot import Snapshot
 from probes.figures.table import netns_names
 
 # They may have to be compiled first.
-_MOMENTS_S = 20.0
 
 
 def node_names(live: Live) -> dict[int, str]:
@@ -83,7 +81,7 @@ def of_everybody(one_in: int = 1, *, moments: bool = False) -> Iterator[Source]:
     """Attach a tracer of our own for as long as it is looked at; no lab needs to run.
 
     ``one_in``: let it count one packet in so many. ``moments``: let it keep what happens to tunnels
-    and sessions, and return when it does.
+    and sessions.
     Raises CannotRun with the tracer's own words when it cannot be attached.
     """
     with in_good_order(), tempfile.TemporaryDirectory(prefix="l2tp-lab-trace-") as folder:
@@ -101,9 +99,7 @@ def of_everybody(one_in: int = 1, *, moments: bool = False) -> Iterator[Source]:
         try:
             _await_ready(tracer)
             with TraceClient(path) as client:
-                if moments:
-                    _await_moments(client)
-                else:
+                if not moments:
                     client.measure_costs(True)
                 yield Source(client, netns_names, only_named=False)
         finally:
@@ -111,16 +107,6 @@ def of_everybody(one_in: int = 1, *, moments: bool = False) -> Iterator[Source]:
             tracer.wait()
             if tracer.stderr is not None:
                 tracer.stderr.close()
-
-
-def _await_moments(client: TraceClient) -> None:
-    from probes.moments.tracer import ATTACHING
-
-    wait_for(
-        lambda: client.moments()["trouble"] != ATTACHING,
-        "the probes of tunnels and sessions",
-        deadline_s=_MOMENTS_S,
-    )
 
 
 def _await_ready(tracer: subprocess.Popen[str]) -> None:

@@ -76,16 +76,19 @@ RAW_TRACEPOINT_PROBE(kfree_skb)
 
 RAW_TRACEPOINT_PROBE(session_pkt_oos)
 {
+    of_session((void *)ctx->args[0], DROPPED_OUT_OF_SEQUENCE, ctx->args[1]);
     return cause_told(VERDICT_OUT_OF_SEQUENCE);
 }
 
 RAW_TRACEPOINT_PROBE(session_pkt_outside_rx_window)
 {
+    of_session((void *)ctx->args[0], DROPPED_OUTSIDE_WINDOW, ctx->args[1]);
     return cause_told(VERDICT_OUTSIDE_WINDOW);
 }
 
 RAW_TRACEPOINT_PROBE(session_pkt_expired)
 {
+    of_session((void *)ctx->args[0], DROPPED_EXPIRED, ctx->args[1]);
     return cause_told(VERDICT_EXPIRED);
 }
 
@@ -98,6 +101,7 @@ RAW_TRACEPOINT_PROBE(register_tunnel)
 {
     struct figure_key key = {};
 
+    of_tunnel((void *)ctx->args[0], TUNNEL_REGISTERED);
     key_of_tunnel(&key, (void *)ctx->args[0]);
     return registered(&key, (void *)ctx->args[0], 0);
 }
@@ -106,8 +110,14 @@ RAW_TRACEPOINT_PROBE(delete_tunnel)
 {
     struct figure_key key = {};
 
+    of_tunnel((void *)ctx->args[0], TUNNEL_DELETED);
     key_of_tunnel(&key, (void *)ctx->args[0]);
     return ended(&key);
+}
+
+RAW_TRACEPOINT_PROBE(free_tunnel)
+{
+    return of_tunnel((void *)ctx->args[0], TUNNEL_FREED);
 }
 
 RAW_TRACEPOINT_PROBE(register_session)
@@ -115,6 +125,7 @@ RAW_TRACEPOINT_PROBE(register_session)
     struct figure_key key = {};
     void *session = (void *)ctx->args[0];
 
+    of_session(session, SESSION_REGISTERED, 0);
     key_of_session(&key, session);
     return registered(&key, READ_KERNEL(void *, session, OFFSET_L2TP_SESSION_TUNNEL), session);
 }
@@ -123,6 +134,12 @@ RAW_TRACEPOINT_PROBE(delete_session)
 {
     struct figure_key key = {};
 
+    of_session((void *)ctx->args[0], SESSION_DELETED, 0);
     key_of_session(&key, (void *)ctx->args[0]);
     return ended(&key);
+}
+
+RAW_TRACEPOINT_PROBE(free_session)
+{
+    return of_session((void *)ctx->args[0], SESSION_FREED, 0);
 }

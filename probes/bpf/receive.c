@@ -40,10 +40,13 @@ INLINE int hook_entered(void *sk, void *skb)
         now->known.object = (u64)sk;
         now->known.generation = common->generation;
         now->place.number = 0;
+        now->begun = 0;
     }
     now->key.netns_cookie = now->known.key.netns_cookie;
     now->key.netns = now->known.key.netns;
     note_datagram(now, extent_of_argument(skb));
+    if (now->header_read && now->flags & L2TP_T)
+        control_message(sk, skb);
     now->active = 1;
     now->entered_ns = bpf_ktime_get_ns(); /* last: our own reading is no part of the latency */
     return 0;
@@ -260,6 +263,8 @@ INLINE int ppp_reached(void *session, void *skb)
         return 0;
     now->session = (u64)session;
     now->in_ppp = address;
+    if (now->begun != (u64)session && first_packet(session, skb, FIRST_PACKET_RECEIVED))
+        now->begun = (u64)session;
     if (now->skb == address) {
         if (!now->header_read)
             note_pulled_header(now, skb);

@@ -141,6 +141,7 @@ struct known {
 struct steady {
     u64 generation;
     u64 one_in; /* packets are counted; the others are let go at once */
+    u64 tells;  /* moments are asked for */
 };
 
 _Static_assert(sizeof(struct steady) == SIZEOF_STEADY, "events.STEADY differs");
@@ -175,6 +176,7 @@ struct in_hook {
     struct known known; /* of the socket: outlives the datagram, as do: */
     struct figure_key placed; /* whose place this is: that of the last datagram */
     struct place place;
+    u64 begun; /* the session whose first packet was told, last */
     struct figure_key key;
     u64 skb;
     u64 sk;

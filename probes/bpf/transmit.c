@@ -23,6 +23,7 @@ struct in_xmit {
 struct xmit_stack {
     struct known known; /* of the session sent by last */
     struct place place; /* the same session's */
+    u64 begun; /* whether that one's first packet was told */
     u32 depth;
     u32 padding;
     struct in_xmit frames[MAX_NESTED];
@@ -61,7 +62,10 @@ INLINE int xmit_entered(void *session, void *skb)
         stack->known.object = (u64)session;
         stack->known.generation = common->generation;
         stack->place.number = 0;
+        stack->begun = 0;
     }
+    if (!stack->begun)
+        stack->begun = first_packet(session, skb, FIRST_PACKET_SENT);
     now->key = stack->known.key;
     now->place = stack->place;
     now->bytes = READ_ARGUMENT(u32, skb, OFFSET_SK_BUFF_LEN) +

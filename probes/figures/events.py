@@ -36,8 +36,8 @@ SESSION = struct.Struct("=9Q10I2H16s16s32s4x")
 #                   u32 sees_ppp, sees_frees; }
 SETTINGS = struct.Struct("=4Q2I")
 
-# struct steady { u64 generation, one_in; }
-STEADY = struct.Struct("=2Q")
+# struct steady { u64 generation, one_in, tells; }
+STEADY = struct.Struct("=3Q")
 
 
 class Loss(enum.IntEnum):

@@ -1,6 +1,7 @@
 """The tracer: the program of the figures at work, and what it has counted."""
 
 import contextlib
+import mmap
 import time
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -20,6 +21,8 @@ from probes.hooks.loader import Loaded
 from probes.hooks.procfs import module_text, possible_cpus
 from probes.hooks.spec import FIGURES, L2TP_PPP, PPP_GENERIC, Program, Style
 from probes.hooks.state import HookState
+from probes.moments.events import moment_compiler_flags
+from probes.moments.log import RING_OCTETS, MomentLog
 
 # Room for this many (netns, tunnel, session), fewer where many CPUs make each one expensive.
 MAX_FIGURES = 8192
@@ -41,6 +44,7 @@ class Tracer:
 
     max_figures: how many (netns, tunnel, session) there is room for.
     one_in: count one packet in so many, each way on each CPU.
+    moments: also keep what happens to tunnels and sessions.
     styles: the ways of attaching to try, the best first.
     report: is told in a few words what is being done, for a log.
     Raises ProbeError when nothing can be traced here.
@@ -52,19 +56,22 @@ class Tracer:
         *,
         max_figures: int = MAX_FIGURES,
         one_in: int = 1,
+        moments: bool = False,
         styles: Iterable[Style] = tuple(Style),
         cache_folder: Path = cache.FOLDER,
         report: Callable[[str], None] = lambda text: None,
     ) -> None:
         self._room = _fitting(max_figures)
         self._one_in = one_in
+        self._tells = moments
         self._evicted = 0
         self._costs = CostMeter()
         self._tried: dict[Loaded, Slots] = {}
         self._attached = Attached(
             program,
-            compiler_flags(),
+            [*compiler_flags(), *moment_compiler_flags()],
             {
+                "moments": RING_OCTETS if moments else mmap.PAGESIZE,
                 **dict.fromkeys(("figures", "places", "vacant"), self._room),
                 "earlier": MAX_EARLIER,
                 "sessions": self._room,
@@ -78,10 +85,11 @@ class Tracer:
         )
         self._slots = self._tried.pop(self._attached.maps)
         self._reconciler = Reconciler(possible_cpus(), since_ns=time.monotonic_ns())
+        self.moments = MomentLog(self._attached.maps, self.hooks) if moments else None
 
     def _settle(self, loaded: Loaded, attached: frozenset[str]) -> None:
         """Prepare what is about to be attached: once a style that is tried."""
-        _settle(self._one_in, loaded, attached)
+        _settle(self._one_in, self._tells, loaded, attached)
         self._tried[loaded] = Slots(loaded, self._room)
 
     def hooks(self) -> list[HookState]:
@@ -149,13 +157,15 @@ class Tracer:
             trouble = f"only one packet in {self._one_in} is counted"
             return rows, notes, figures, trouble
         trouble = ""
-        inodes = {row["netns"] for row in rows}
         for _ in range(_READINGS if rows else 0):
+            inodes = {row["netns"] for row in rows}
             try:
                 before = driver.read(inodes)
                 rows, notes, figures = self._rows()
                 after = driver.read(inodes)
-                if self._reconciler.judge(rows, before, after, time.monotonic_ns()):
+                agree = self._reconciler.judge(rows, before, after, time.monotonic_ns())
+                # A namespace's first packet may have come since the driver was asked.
+                if agree and inodes.issuperset(row["netns"] for row in rows):
                     break
             except ProbeError as error:
                 trouble = str(error)
@@ -188,10 +198,12 @@ class Tracer:
     def close(self) -> None:
         """Detach everything. May be called again."""
         self._costs.turn_off()
+        if self.moments is not None:
+            self.moments.close()
         self._attached.close()
 
 
-def _settle(one_in: int, loaded: Loaded, attached: frozenset[str]) -> None:
+def _settle(one_in: int, tells: bool, loaded: Loaded, attached: frozenset[str]) -> None:
     """Tell the programs what they see, and where the modules' code lies."""
     settings = SETTINGS.pack(
         *module_text(PPP_GENERIC),
@@ -202,7 +214,7 @@ def _settle(one_in: int, loaded: Loaded, attached: frozenset[str]) -> None:
     loaded.write("settings", bytes(4), settings)
     # Where owners are seen to change, what an address stands for is kept from packet to packet.
     sees_owners = {"register_tunnel", "delete_tunnel", "register_session", "delete_session"}
-    loaded.write("steady", bytes(4), STEADY.pack(sees_owners <= attached, one_in))
+    loaded.write("steady", bytes(4), STEADY.pack(sees_owners <= attached, one_in, tells))
 
 
 def _is_evictable(row: FigureRow, now_ns: int) -> bool:

@@ -108,7 +108,7 @@ def _tracepoint(event: str, hides: str) -> Hook:
 FIGURES = Program(
     name="figures",
     sources=(
-        "common.h", "verdicts.h", "records.h", "header.h", "sessions.h",
+        "common.h", "verdicts.h", "records.h", "header.h", "sessions.h", "moments.h",
         "receive.c", "transmit.c", "figures.c",
     ),
     hooks=(
@@ -119,7 +119,8 @@ FIGURES = Program(
             at_return=False,
             kprobe_program="receive_entered",
             needed=True,
-            hides="every datagram that reaches the driver: all figures of what is received",
+            hides="every datagram that reaches the driver: all figures of what is received, and in"
+            " timelines the control messages of daemons that tell nothing themselves",
             begins=True,
         ),
         Hook(
@@ -139,7 +140,8 @@ FIGURES = Program(
             kprobe_program="handed_to_ppp",
             needed=False,
             hides="what PPP does: no waiting packets, no drops by PPP, ppp_control_packets stays 0;"
-            " and the ids of consumed datagrams whose header is outside the linear buffer",
+            " and the ids of consumed datagrams whose header is outside the linear buffer; when a"
+            " session's first packet was received",
         ),
         Hook(
             name="netif_rx",
@@ -157,7 +159,7 @@ FIGURES = Program(
             at_return=False,
             kprobe_program="transmit_entered",
             needed=False,
-            hides="all figures of what is transmitted",
+            hides="all figures of what is transmitted, and when a session's first packet was sent",
             begins=True,
         ),
         Hook(
@@ -179,6 +181,8 @@ FIGURES = Program(
         _tracepoint("register_session", "new sessions, until a packet of theirs comes; and that ids"
                     " are used again: both owners count together"),
         _tracepoint("delete_session", "that sessions have ended; and that ids are used again"),
+        _tracepoint("free_tunnel", "when tunnels were freed: it is in no timeline"),
+        _tracepoint("free_session", "when sessions were freed: it is in no timeline"),
     ),
     offsets=(
         ("sk_buff", "len"),
@@ -186,6 +190,7 @@ FIGURES = Program(
         ("sk_buff", "data"),
         ("sk_buff", "head"),
         ("sk_buff", "transport_header"),
+        ("sk_buff", "network_header"),
         ("sk_buff_head", "qlen"),
         ("sock", "sk_lock.owned"),
         ("sock_common", "skc_net"),

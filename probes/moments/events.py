@@ -1,4 +1,4 @@
-"""Python's side of the C structures and enums in bpf/moments.c, size-checked by the compiler."""
+"""Python's side of the C structures and enums in bpf/moments.h, size-checked by the compiler."""
 
 import enum
 import ipaddress

@@ -9,8 +9,8 @@ from l2tp.protocol.codec import encode_message
 from l2tp.protocol.header import encode_control
 from l2tp.protocol.messages import HELLO
 from lab.timeline import Timeline
+from probes.figures.tracer import Tracer
 from probes.hooks import modules
-from probes.moments.tracer import MomentTracer
 from tests.kernel import probe_support as support
 
 pytestmark = pytest.mark.kernel
@@ -20,7 +20,8 @@ IDS = ("tunnel_id", "session_id", "peer_tunnel_id", "peer_session_id")
 
 def test_moments_of_a_tunnel_from_its_beginning_to_its_end() -> None:
     modules.load_driver()
-    tracer = MomentTracer()
+    tracer = Tracer(moments=True)
+    assert tracer.moments is not None
     try:
         with support.tunnel_pair(f"moment{os.getpid()}", (7, 9), (17, 19)) as pair:
             left, right = pair.left.namespace.inum, pair.right.namespace.inum
@@ -33,8 +34,8 @@ def test_moments_of_a_tunnel_from_its_beginning_to_its_end() -> None:
             for ns in (0, 2):
                 pair.left.send_data(19, frame, ns)
             pair.settle()
-        answer = tracer.after(0)
-        later = tracer.after(answer["following"])
+        answer = tracer.moments.after(0)
+        later = tracer.moments.after(answer["following"])
     finally:
         tracer.close()
     assert [hook["name"] for hook in answer["hooks"] if not hook["attached"]] == []

@@ -98,7 +98,7 @@ def ours(style: str = "", *, quiet: bool = True) -> Iterator[Ours]:
         argv = [tracer_python(), "-m", "probes", "serve", "--socket", str(path)]
         began = time.monotonic()
         tracer = subprocess.Popen(
-            [*argv, *(["--style", style] if style else [])],
+            [*argv, "--moments", *(["--style", style] if style else [])],
             stderr=subprocess.DEVNULL if quiet else None,
             env=environment(),
         )

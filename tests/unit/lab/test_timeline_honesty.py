@@ -16,7 +16,7 @@ class Tracer:
 
     def __init__(self, **more: Any) -> None:
         self.answer = {
-            "moments": [], "since_ns": 0, "trouble": "", "following": 0, "forgotten": 0, "lost": 0,
+            "moments": [], "since_ns": 0, "following": 0, "forgotten": 0, "lost": 0,
             "hooks": [HOOK],
         } | more  # fmt: skip
 
@@ -37,7 +37,6 @@ class Tracer:
         ({"hooks": [HOOK | {"attached": False, "hides": "ends"}]}, "free_tunnel: hides ends"),
         ({"lost": 2}, "lost: 2 moments"),
         ({"forgotten": 4}, "lost: 4 moments"),
-        ({"trouble": "no bcc"}, "not in it: no bcc"),
     ],
 )
 def test_what_is_lacking_is_the_last_line(more: dict[str, Any], says: str) -> None:

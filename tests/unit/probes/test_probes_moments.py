@@ -1,4 +1,4 @@
-"""Records of the program of moments, as rows."""
+"""Records of moments, as rows."""
 
 import socket
 import struct

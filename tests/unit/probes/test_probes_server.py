@@ -14,7 +14,7 @@ import pytest
 from probes.client import TraceClient
 from probes.errors import ProbeError
 from probes.figures.snapshot import Snapshot
-from probes.moments.tracer import ArrivingMoments, Moments, MomentTracer
+from probes.moments.log import Moments
 from probes.server import Operation, Server
 
 
@@ -280,9 +280,7 @@ class Kept:
         self.drained += 1
 
     def after(self, number: int) -> Moments:
-        return Moments(
-            moments=[], since_ns=1, trouble="", following=number + 2, forgotten=0, lost=0, hooks=[]
-        )
+        return Moments(moments=[], since_ns=1, following=number + 2, forgotten=0, lost=0, hooks=[])
 
     def close(self) -> None:
         self.closed = True
@@ -310,18 +308,3 @@ def test_a_tracer_without_moments_says_how_to_have_them(exchange: Exchange) -> N
 
     (message,) = exchange.run(act)
     assert "--moments" in str(message)
-
-
-def test_moments_that_are_not_there_yet_say_so_and_a_failure_its_reason() -> None:
-    arrive = threading.Event()
-
-    def make() -> MomentTracer:
-        arrive.wait(20)
-        raise ProbeError("no BTF", "Take another kernel.")
-
-    arriving = ArrivingMoments(make)
-    assert "still being attached" in arriving.after(3)["trouble"]
-    assert arriving.after(3)["following"] == 3
-    arrive.set()
-    arriving.close()
-    assert arriving.after(0)["trouble"] == "no BTF"

@@ -1,11 +1,12 @@
-// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
 /*
  * When did something happen to a tunnel or a session?
  *
  * Rare things, each told once: tunnels and sessions that come and go, control
  * messages that the driver passes up (with their text, so that those of any
  * daemon can be decoded), a session's first packet of a network protocol, and
- * drops for which the driver has a tracepoint.
+ * drops for which the driver has a tracepoint. What a packet costs must not
+ * grow by it: who counts packets calls here when there is something to tell.
  */
 
 /* The order of probes/moments/events.py: Moment. */
@@ -50,10 +51,20 @@ BPF_PERCPU_ARRAY(moments_lost, u64, 1);
 /* Sessions whose first packet was told: bit 0 received, bit 1 sent. */
 BPF_TABLE("lru_hash", u64, u32, begun, 4096);
 
+INLINE int tells_moments(void)
+{
+    struct steady *common = steadily();
+
+    return common && common->tells;
+}
+
 INLINE struct moment_event *new_moment(u32 what)
 {
-    struct moment_event *event = moments.ringbuf_reserve(sizeof(struct moment_event));
+    struct moment_event *event;
 
+    if (!tells_moments())
+        return 0;
+    event = moments.ringbuf_reserve(sizeof(struct moment_event));
     if (!event) {
         int zero = 0;
         u64 *lost = moments_lost.lookup(&zero);
@@ -118,26 +129,31 @@ INLINE int of_session(void *session, u32 what, u32 ns)
     return put_moment(event);
 }
 
-/* Only network-layer protocols count, below 0x4000 (RFC 1661 §2): IP, not PPP's own talk. */
+/*
+ * Tell a session's first packet of a network-layer protocol, below 0x4000 (RFC 1661 §2): IP, not PPP's
+ * own talk. Gives whether it has been told, now or before.
+ */
 INLINE int first_packet(void *session, void *skb, u32 what)
 {
-    void *frame = READ_KERNEL(void *, skb, OFFSET_SK_BUFF_DATA);
     u32 bit = what == FIRST_PACKET_SENT ? 2 : 1, told, *known;
     u64 address = (u64)session;
     u8 octets[4] = {};
 
+    if (!tells_moments())
+        return 1; /* nobody asks */
     known = begun.lookup(&address);
     told = known ? *known : 0;
     if (told & bit)
-        return 0;
-    bpf_probe_read_kernel(octets, 4, frame);
+        return 1;
+    bpf_probe_read_kernel(octets, 4, READ_KERNEL(void *, skb, OFFSET_SK_BUFF_DATA));
     if (octets[0] == 0xff && octets[1] == 0x03)
         octets[0] = octets[2];
     if (octets[0] >= 0x40)
         return 0;
     told |= bit;
     begun.update(&address, &told);
-    return of_session(session, what, 0);
+    of_session(session, what, 0);
+    return 1;
 }
 
 /* At the driver's hook skb->data is the UDP header; the message follows. */
@@ -150,7 +166,7 @@ INLINE int control_message(void *sk, void *skb)
     u8 header[12] = {};
     u32 octets, id;
 
-    if (linear < 8 + 12 || bpf_probe_read_kernel(header, 12, data + 8) || !(header[0] & 0x80))
+    if (linear < 8 + 12 || bpf_probe_read_kernel(header, 12, data + 8))
         return 0;
     event = new_moment(CONTROL_RECEIVED);
     if (!event)
@@ -174,86 +190,3 @@ INLINE int control_message(void *sk, void *skb)
     bpf_probe_read_kernel(event->port, 2, data);
     return put_moment(event);
 }
-
-RAW_TRACEPOINT_PROBE(register_tunnel)
-{
-    return of_tunnel((void *)ctx->args[0], TUNNEL_REGISTERED);
-}
-
-RAW_TRACEPOINT_PROBE(delete_tunnel)
-{
-    return of_tunnel((void *)ctx->args[0], TUNNEL_DELETED);
-}
-
-RAW_TRACEPOINT_PROBE(free_tunnel)
-{
-    return of_tunnel((void *)ctx->args[0], TUNNEL_FREED);
-}
-
-RAW_TRACEPOINT_PROBE(register_session)
-{
-    return of_session((void *)ctx->args[0], SESSION_REGISTERED, 0);
-}
-
-RAW_TRACEPOINT_PROBE(delete_session)
-{
-    return of_session((void *)ctx->args[0], SESSION_DELETED, 0);
-}
-
-RAW_TRACEPOINT_PROBE(free_session)
-{
-    return of_session((void *)ctx->args[0], SESSION_FREED, 0);
-}
-
-RAW_TRACEPOINT_PROBE(session_pkt_oos)
-{
-    return of_session((void *)ctx->args[0], DROPPED_OUT_OF_SEQUENCE, ctx->args[1]);
-}
-
-RAW_TRACEPOINT_PROBE(session_pkt_expired)
-{
-    return of_session((void *)ctx->args[0], DROPPED_EXPIRED, ctx->args[1]);
-}
-
-RAW_TRACEPOINT_PROBE(session_pkt_outside_rx_window)
-{
-    return of_session((void *)ctx->args[0], DROPPED_OUTSIDE_WINDOW, ctx->args[1]);
-}
-
-#if FENTRY
-
-MODULE_KFUNC_PROBE(l2tp_core, l2tp_udp_encap_recv, void *sk, void *skb)
-{
-    return control_message(sk, skb);
-}
-
-MODULE_KFUNC_PROBE(l2tp_ppp, pppol2tp_recv, void *session, void *skb)
-{
-    return first_packet(session, skb, FIRST_PACKET_RECEIVED);
-}
-
-MODULE_KFUNC_PROBE(l2tp_core, l2tp_xmit_skb, void *session, void *skb)
-{
-    return first_packet(session, skb, FIRST_PACKET_SENT);
-}
-
-#else
-
-int moments_encap_recv(struct pt_regs *ctx)
-{
-    return control_message((void *)PT_REGS_PARM1(ctx), (void *)PT_REGS_PARM2(ctx));
-}
-
-int moments_pppol2tp_recv(struct pt_regs *ctx)
-{
-    return first_packet((void *)PT_REGS_PARM1(ctx), (void *)PT_REGS_PARM2(ctx),
-                        FIRST_PACKET_RECEIVED);
-}
-
-int moments_l2tp_xmit_skb(struct pt_regs *ctx)
-{
-    return first_packet((void *)PT_REGS_PARM1(ctx), (void *)PT_REGS_PARM2(ctx),
-                        FIRST_PACKET_SENT);
-}
-
-#endif
