@@ -21,13 +21,10 @@ PASSED, FAILED, USAGE, CANNOT_RUN, INTERRUPTED = 0, 1, 2, 4, 130
 
 def _serve(options: argparse.Namespace) -> int:
     from probes.debugging.debugger import Debugger
-    from probes.hooks import links
     from probes.server import Server
 
     if options.moments and options.one_in > 1:
         options.refuse("--moments are of every packet: leave --one-in out")
-    if options.detach_later:
-        links.leave_to_kernel()
     tracer = _tracer(options)
     debugger = Debugger(cache_folder=options.cache, report=_log)
     more = {"debug": debugger.answer_switch, "debug_messages": debugger.answer_messages}
@@ -59,6 +56,7 @@ def _tracer(options: argparse.Namespace) -> "Tracer":
         max_figures=options.max_figures,
         one_in=options.one_in,
         moments=getattr(options, "moments", False),
+        detach_later=getattr(options, "detach_later", False),
         styles=styles,
         cache_folder=options.cache,
         report=_log,
@@ -240,7 +238,8 @@ def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
     serve.add_argument(
         "--detach-later",
         action="store_true",
-        help="end at once, and let the kernel detach the programs within the next second",
+        help="end at once, and let the kernel detach the programs within the next second"
+        " (Linux 6.1 takes as long as without)",
     )
     serve.set_defaults(run=_serve, refuse=serve.error)
 

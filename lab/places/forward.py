@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import shutil
+import socket
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
@@ -90,8 +91,6 @@ def _fetch(place: Place, source: PurePosixPath, target: Path, code: int) -> bool
 
 def _free_port() -> int:
     """Take a port that is free here; the same one is asked for where the lab runs."""
-    import socket  # late: few commands serve
-
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

@@ -18,8 +18,6 @@ from probes.client import TraceClient
 from probes.figures.snapshot import Snapshot
 from probes.figures.table import netns_names
 
-# They may have to be compiled first.
-
 
 def node_names(live: Live) -> dict[int, str]:
     """Name the lab's nodes by their namespaces' inode numbers, as BPF knows them."""

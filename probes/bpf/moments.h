@@ -5,8 +5,8 @@
  * Rare things, each told once: tunnels and sessions that come and go, control
  * messages that the driver passes up (with their text, so that those of any
  * daemon can be decoded), a session's first packet of a network protocol, and
- * drops for which the driver has a tracepoint. What a packet costs must not
- * grow by it: who counts packets calls here when there is something to tell.
+ * drops for which the driver has a tracepoint. Whoever counts packets calls here
+ * when there may be something to tell, which of most packets it knows without.
  */
 
 /* The order of probes/moments/events.py: Moment. */

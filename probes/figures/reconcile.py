@@ -10,9 +10,11 @@ between what and what that must have been, and all that they say must have somet
 such a session a miss of no more packets than there are CPUs cannot be told.
 """
 
-from collections.abc import Collection, Iterable, Mapping
+import time
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import NamedTuple
 
+from probes.errors import ProbeError
 from probes.figures.driver import Counters, Owner
 from probes.figures.snapshot import Difference, FigureRow, Reconciliation
 from probes.figures.verdicts import BY_LABEL
@@ -22,6 +24,9 @@ from probes.figures.verdicts import BY_LABEL
 OF_SESSION = ("rx_seq_discards", "rx_errors", "rx_packets", "tx_packets", "tx_bytes", "tx_errors")
 OF_TUNNEL = ("rx_packets", "tx_packets", "tx_bytes", "tx_errors")
 _UNBOUNDED = 1 << 64
+# How often figures and the driver's counters are read until they agree: a packet that is in work
+# on a CPU that the host has taken away shows in one of them only.
+_READINGS = 4
 
 
 class Seen(NamedTuple):
@@ -193,3 +198,37 @@ def _seen_of(owner: Owner, sessions: Mapping[Owner, FigureRow]) -> dict[str, See
     if any(other["uses"] > 1 for other in mine):  # what their earlier owners had is in no row
         seen = {name: Seen(low, _UNBOUNDED) for name, (low, _) in seen.items()}
     return seen
+
+
+class Reading(NamedTuple):
+    """What was counted at one moment: rows, and the entries of the maps that they were made of."""
+
+    rows: list[FigureRow]
+    notes: dict[bytes, bytes]
+    figures: dict[bytes, bytes]
+
+
+def read_until_agreed(
+    reconciler: Reconciler,
+    read_figures: Callable[[], Reading],
+    read_driver: Callable[[set[int]], Mapping[Owner, Counters]],
+) -> tuple[Reading, str]:
+    """Read figures between two readings of the driver's counters; again while they disagree.
+
+    read_driver: is asked for network namespaces by their inode numbers. Gives the last figures,
+    judged, and why the driver could not be asked, where it could not.
+    """
+    found = read_figures()
+    for _ in range(_READINGS if found.rows else 0):
+        inodes = {row["netns"] for row in found.rows}
+        try:
+            before = read_driver(inodes)
+            found = read_figures()
+            after = read_driver(inodes)
+        except ProbeError as error:
+            return found, str(error)
+        agree = reconciler.judge(found.rows, before, after, time.monotonic_ns())
+        # A namespace's first packet may have come since the driver was asked.
+        if agree and inodes.issuperset(row["netns"] for row in found.rows):
+            break
+    return found, ""

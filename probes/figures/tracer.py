@@ -10,7 +10,7 @@ from probes.errors import ProbeError
 from probes.figures import driver
 from probes.figures.aggregate import figure_rows, loss_counts
 from probes.figures.events import FIGURE, FIGURE_KEY, SETTINGS, STEADY, compiler_flags
-from probes.figures.reconcile import Reconciler
+from probes.figures.reconcile import Reading, Reconciler, read_until_agreed
 from probes.figures.sessions import SessionNote
 from probes.figures.slots import Slots
 from probes.figures.snapshot import FigureRow, Snapshot
@@ -34,9 +34,6 @@ MAX_EARLIER = 1024
 # Beyond this share of the room, sessions that have ended make place for others.
 _CROWDED = 0.75
 _SILENT_NS = 60_000_000_000
-# How often figures and the driver's counters are read until they agree: a packet that is in work
-# on a CPU that the host has taken away shows in one of them only.
-_READINGS = 4
 
 
 class Tracer:
@@ -45,6 +42,7 @@ class Tracer:
     max_figures: how many (netns, tunnel, session) there is room for.
     one_in: count one packet in so many, each way on each CPU.
     moments: also keep what happens to tunnels and sessions.
+    detach_later: let the kernel detach soon after close(), and do not wait for it.
     styles: the ways of attaching to try, the best first.
     report: is told in a few words what is being done, for a log.
     Raises ProbeError when nothing can be traced here.
@@ -57,6 +55,7 @@ class Tracer:
         max_figures: int = MAX_FIGURES,
         one_in: int = 1,
         moments: bool = False,
+        detach_later: bool = False,
         styles: Iterable[Style] = tuple(Style),
         cache_folder: Path = cache.FOLDER,
         report: Callable[[str], None] = lambda text: None,
@@ -64,6 +63,7 @@ class Tracer:
         self._room = _fitting(max_figures)
         self._one_in = one_in
         self._tells = moments
+        self._detach_later = detach_later
         self._evicted = 0
         self._costs = CostMeter()
         self._tried: dict[Loaded, Slots] = {}
@@ -112,13 +112,13 @@ class Tracer:
             before = driver.read()
             if not before:
                 return  # whatever comes from now on is seen from its beginning
-            self._reconciler.judge(self._rows()[0], before, driver.read())
+            self._reconciler.judge(self._rows().rows, before, driver.read())
 
     def snapshot(self) -> Snapshot:
         """Read every figure and loss as they are now, and hold them against the driver's own."""
         hooks = self.hooks()
         losses = loss_counts(self._attached.maps.entries("losses"))
-        rows, notes, figures, trouble = self._reconciled()
+        (rows, notes, figures), trouble = self._reconciled()
         now_ns = time.monotonic_ns()
         if len(figures) > self._room * _CROWDED:
             self._make_room(rows, now_ns)
@@ -144,33 +144,17 @@ class Tracer:
                 self._make_room(rows, time.monotonic_ns())
             self._forget_ended(notes, figures)
 
-    def _rows(self) -> tuple[list[FigureRow], dict[bytes, bytes], dict[bytes, bytes]]:
+    def _rows(self) -> Reading:
         loaded = self._attached.maps
         notes = dict(loaded.entries("sessions"))
         figures = self._slots.read()
-        return figure_rows(figures.items(), notes), notes, figures
+        return Reading(figure_rows(figures.items(), notes), notes, figures)
 
-    def _reconciled(self) -> tuple[list[FigureRow], dict[bytes, bytes], dict[bytes, bytes], str]:
-        """Read rows between two readings of the driver's counters; again while they disagree."""
-        rows, notes, figures = self._rows()
+    def _reconciled(self) -> tuple[Reading, str]:
+        """Read rows and hold them against the driver's counters, where every packet is counted."""
         if self._one_in > 1:
-            trouble = f"only one packet in {self._one_in} is counted"
-            return rows, notes, figures, trouble
-        trouble = ""
-        for _ in range(_READINGS if rows else 0):
-            inodes = {row["netns"] for row in rows}
-            try:
-                before = driver.read(inodes)
-                rows, notes, figures = self._rows()
-                after = driver.read(inodes)
-                agree = self._reconciler.judge(rows, before, after, time.monotonic_ns())
-                # A namespace's first packet may have come since the driver was asked.
-                if agree and inodes.issuperset(row["netns"] for row in rows):
-                    break
-            except ProbeError as error:
-                trouble = str(error)
-                break
-        return rows, notes, figures, trouble
+            return self._rows(), f"only one packet in {self._one_in} is counted"
+        return read_until_agreed(self._reconciler, self._rows, driver.read)
 
     def _make_room(self, rows: list[FigureRow], now_ns: int) -> None:
         """Evict those that have ended or were never known, the longest silent first."""
@@ -200,6 +184,9 @@ class Tracer:
         self._costs.turn_off()
         if self.moments is not None:
             self.moments.close()
+        if self._detach_later:
+            self._detach_later = False
+            self._attached.leave()
         self._attached.close()
 
 

@@ -50,6 +50,12 @@ class Attempt:
         attached = [hook for hook in hooks if hook.name in self.programs]
         return sum(hook.needed for hook in attached), len(attached)
 
+    def leave(self) -> tuple[int, int]:
+        """Detach; let the kernel do so soon where it will (see Loaded)."""
+        taken = (0, 0) if self.loaded is None else self.loaded.leave()
+        self.close()
+        return taken
+
     def close(self) -> None:
         """Detach."""
         if self.loaded is not None:
@@ -190,6 +196,11 @@ class Attached:
             run_count=runs.runs,
             run_ns=runs.ns,
         )
+
+    def leave(self) -> None:
+        """Detach everything, but let the kernel do so soon, and do not wait for it."""
+        taken, total = self._chosen.leave()
+        self._report(f"{taken} of {total} hooks are left to the kernel to detach")
 
     def close(self) -> None:
         """Detach everything. May be called again."""

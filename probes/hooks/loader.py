@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from probes.errors import CannotRunHereError, ProbeError
-from probes.hooks import links
 from probes.hooks.bytecode import Bytecode, MapSpec, unlink
 from probes.hooks.libbpf import load_traced
+from probes.hooks.links import leave_to_kernel
 from probes.hooks.procfs import possible_cpus
 from probes.hooks.spec import KERNEL_STANDIN, Hook, Style
 
@@ -189,8 +189,6 @@ class Loaded:
                 reason = _errno_text()
                 os.close(program)
                 raise AttachError(f"{hook.how(style)} cannot be attached: {reason}\n{messages()}")
-        if event is None:
-            links.hold(link)
         self._attached.append((program, link, event))
         return int(program)
 
@@ -248,12 +246,26 @@ class Loaded:
         """Give a map's file descriptor, which stays ours."""
         return self._map_fds[map_name]
 
+    def leave(self) -> tuple[int, int]:
+        """The same as close(), but let the kernel detach what it will, soon.
+
+        Says how many programs that are, and of how many.
+        """
+        links = [link for _, link, event in self._attached if event is None]
+        kept = [one for one in self._attached if one[2] is not None]
+        for program in (program for program, _, event in self._attached if event is None):
+            os.close(program)
+        total, self._attached = len(self._attached), kept
+        taken = leave_to_kernel(links)
+        self.close()
+        return taken, total
+
     def close(self) -> None:
         """Detach every program and let the maps go. May be called again."""
         while self._attached:
             program, link, event = self._attached.pop()
             if event is None:
-                links.let_go(link)
+                os.close(link)
             else:
                 self._library.bpf_close_perf_event_fd(link)
                 self._library.bpf_detach_kprobe(event)

@@ -105,6 +105,9 @@ def _tracepoint(event: str, hides: str) -> Hook:
     return Hook(event, event, None, False, "", False, hides, tracepoint=True)
 
 
+#: Hidden as well, where a moment is told by a hook.
+_WHEN = "; and when that happened: it is in no timeline"
+
 FIGURES = Program(
     name="figures",
     sources=(
@@ -172,17 +175,18 @@ FIGURES = Program(
             hides="all figures of what is transmitted",
         ),
         _tracepoint("kfree_skb", "drops and the ends of waiting packets: they are lost from sight"),
-        _tracepoint("session_pkt_oos", "that a drop was out of sequence"),
-        _tracepoint("session_pkt_outside_rx_window", "that a drop was outside the window"),
-        _tracepoint("session_pkt_expired", "that a drop had waited too long"),
+        _tracepoint("session_pkt_oos", "that a drop was out of sequence" + _WHEN),
+        _tracepoint("session_pkt_outside_rx_window", "that a drop was outside the window" + _WHEN),
+        _tracepoint("session_pkt_expired", "that a drop had waited too long" + _WHEN),
         _tracepoint("session_seqnum_reset", "resynchronisations (rx_resyncs stays 0)"),
-        _tracepoint("register_tunnel", "new tunnels, until a packet of theirs comes"),
-        _tracepoint("delete_tunnel", "that tunnels have ended"),
+        _tracepoint("register_tunnel", "new tunnels, until a packet of theirs comes" + _WHEN),
+        _tracepoint("delete_tunnel", "that tunnels have ended" + _WHEN),
         _tracepoint("register_session", "new sessions, until a packet of theirs comes; and that ids"
-                    " are used again: both owners count together"),
-        _tracepoint("delete_session", "that sessions have ended; and that ids are used again"),
-        _tracepoint("free_tunnel", "when tunnels were freed: it is in no timeline"),
-        _tracepoint("free_session", "when sessions were freed: it is in no timeline"),
+                    " are used again: both owners count together" + _WHEN),
+        _tracepoint("delete_session", "that sessions have ended; and that ids are used again"
+                    + _WHEN),
+        _tracepoint("free_tunnel", "that tunnels were freed" + _WHEN),
+        _tracepoint("free_session", "that sessions were freed" + _WHEN),
     ),
     offsets=(
         ("sk_buff", "len"),

@@ -14,6 +14,14 @@ from probes.moments.events import RECORD, MomentRow, row_of
 # Room for 450 moments between two looks, and for so many altogether; the oldest are forgotten.
 RING_OCTETS = 1 << 18
 MAX_MOMENTS = 8192
+
+#: The hooks that tell moments, by name: of a timeline nothing is missing without the others.
+HOOKS = frozenset({
+    "l2tp_udp_encap_recv", "pppol2tp_recv", "l2tp_xmit_skb",
+    "register_tunnel", "delete_tunnel", "free_tunnel",
+    "register_session", "delete_session", "free_session",
+    "session_pkt_oos", "session_pkt_expired", "session_pkt_outside_rx_window",
+})  # fmt: skip
 _COUNT = struct.Struct("=Q")
 
 
@@ -36,7 +44,7 @@ class Moments(TypedDict):
 class MomentLog:
     """What the tracer's programs tell of rare things (bpf/moments.h), kept.
 
-    maps: of the program that tells them. hooks: says what it is attached to.
+    maps: of the program that tells them. hooks: says what that is attached to.
     """
 
     def __init__(self, maps: Loaded, hooks: Callable[[], list[HookState]]) -> None:
@@ -69,7 +77,7 @@ class MomentLog:
             following=self._number,
             forgotten=max(0, first - number),
             lost=lost,
-            hooks=self._hooks(),
+            hooks=[hook for hook in self._hooks() if hook["name"] in HOOKS],
         )
 
     def close(self) -> None:

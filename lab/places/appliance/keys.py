@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 
 from lab.errors import CannotRun
@@ -30,8 +31,6 @@ def make_keys(folder: Path, guest: Path) -> None:
 
 
 def _make_key(path: Path) -> None:
-    import subprocess
-
     argv = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "l2tp-lab", "-f", str(path)]
     try:
         subprocess.run(argv, check=True, capture_output=True, text=True)

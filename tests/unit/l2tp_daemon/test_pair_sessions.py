@@ -99,6 +99,7 @@ def test_no_secret_in_any_log(pair):
     async def scenario():
         async with pair:
             await pair.lac.hear("SessionReady")
+            await pair.lns.hear("SessionReady")
 
     run(scenario)
     for role in ("lac", "lns"):

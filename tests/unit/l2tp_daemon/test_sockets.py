@@ -9,7 +9,7 @@ import pytest
 
 from l2tp.daemon import sockets
 from l2tp.daemon.sockets import UdpSockets
-from l2tp.kernel.udp import open_udp_socket
+from l2tp.kernel.udp import open_udp_socket, seclude_udp_socket
 from l2tp.protocol.parameters import Address, Datagram
 
 HOST = "127.0.0.1"
@@ -186,16 +186,13 @@ def test_more_than_a_turns_worth_outlives_it_too():
     run(scenario)
 
 
-@pytest.mark.parametrize("speaks", ["a spare socket", "the listener"])
-def test_what_comes_while_it_closes_is_not_lost(speaks):
+def test_what_comes_while_it_closes_is_not_lost():
     async def scenario(world):
         peer, rounds, words = address_of(world.peer), 200, 20
         with ThreadPoolExecutor(1) as talker:
             for number in range(1, rounds + 1):
-                where = world.here if speaks == "the listener" else (HOST, 0)
-                world.sockets.open(number, where, peer)
-                local = world.sockets.find(number).local
-                talk = talker.submit(say, world.peer, number, words, local)
+                world.sockets.open(number, world.here, peer)
+                talk = talker.submit(say, world.peer, number, words, world.here)
                 while not talk.running() and not talk.done():
                     pass
                 world.sockets.renew(number)
@@ -209,6 +206,19 @@ def test_what_comes_while_it_closes_is_not_lost(speaks):
             peer.sendto(f"{number}.{word}".encode(), local)
 
     run(scenario)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+def test_a_secluded_socket_keeps_what_it_has_and_gets_nothing_more(host):
+    with open_udp_socket((host, 0)) as peer, open_udp_socket((host, 0)) as listener:
+        here = address_of(listener)
+        with open_udp_socket(here, address_of(peer)) as connected:
+            peer.sendto(b"before", here)
+            seclude_udp_socket(connected)
+            peer.sendto(b"after", here)
+            assert (connected.recv(99), listener.recv(99)) == (b"before", b"after")
+            with pytest.raises(BlockingIOError):
+                connected.recv(99)
 
 
 def test_who_spoke_for_another_tunnel_hands_that_on():

@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 
 from lab.running.timelines import LabTimeline, Sources
+from probes.hooks.spec import FIGURES
+from probes.moments.log import HOOKS
 
 HOOK = {"name": "free_tunnel", "attached": True, "hides": "", "missed": 0}
 
@@ -44,6 +46,12 @@ def test_what_is_lacking_is_the_last_line(more: dict[str, Any], says: str) -> No
     timeline.read()
     (last,) = timeline.not_seen()
     assert last["event"] == "not_seen" and says in last["says"]
+
+
+def test_a_hook_that_tells_moments_says_that_timelines_lack_them() -> None:
+    words = ("timeline", "first packet")
+    tell = {hook.name for hook in FIGURES.hooks if any(word in hook.hides for word in words)}
+    assert tell == HOOKS
 
 
 def test_where_nothing_lacks_nothing_is_said() -> None:

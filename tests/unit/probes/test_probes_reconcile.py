@@ -4,13 +4,11 @@ from typing import Any
 
 import pytest
 
-from probes.figures import driver
 from probes.figures.aggregate import figure_row
 from probes.figures.driver import Owner
 from probes.figures.events import FIGURE, FIGURE_KEY, LATENCY_SLOTS
-from probes.figures.reconcile import Reconciler, Seen, expected
+from probes.figures.reconcile import Reading, Reconciler, Seen, expected, read_until_agreed
 from probes.figures.snapshot import FigureRow
-from probes.figures.tracer import Tracer
 from probes.figures.verdicts import Verdict
 
 SESSION, TUNNEL = Owner(5, 7, 9), Owner(5, 7, 0)
@@ -151,9 +149,7 @@ def test_what_is_older_than_the_probes_has_ended_when_the_driver_has_it_no_longe
     assert still[0]["ended_ns"] is None
 
 
-def test_a_namespace_that_shows_between_two_looks_is_asked_too(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_a_namespace_that_shows_between_two_looks_is_asked_too() -> None:
     first, second = row(TEN), row(TEN, netns=2, netns_cookie=6)
     looks = iter([[first], [first, second], [first, second]])
     has = {1: {SESSION: counters()}, 2: {Owner(6, 7, 9): counters()}}
@@ -161,10 +157,6 @@ def test_a_namespace_that_shows_between_two_looks_is_asked_too(
     def read(inodes: set[int]) -> dict[Owner, dict[str, int]]:
         return {owner: found for inode in inodes for owner, found in has[inode].items()}
 
-    tracer = object.__new__(Tracer)  # with nothing attached
-    tracer._one_in, tracer._reconciler = 1, Reconciler(2)
-    monkeypatch.setattr(tracer, "_rows", lambda: (next(looks), {}, {}))
-    monkeypatch.setattr(driver, "read", read)
-    rows, *_, trouble = tracer._reconciled()
+    found, trouble = read_until_agreed(Reconciler(2), lambda: Reading(next(looks), {}, {}), read)
     assert trouble == ""
-    assert [one["driver"] and one["driver"]["agrees"] for one in rows] == [True, True]
+    assert [one["driver"] and one["driver"]["agrees"] for one in found.rows] == [True, True]
