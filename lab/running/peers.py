@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from fcntl import ioctl
@@ -12,6 +13,7 @@ from termios import FIONREAD
 from lab.errors import LabError
 from lab.network.plan import File, Folder, Process
 from lab.peers.xl2tpd import Call, Service, Xl2tpd, peer_argv, peer_files
+from lab.running.supervision import why_ended
 from lab.topology import OUR_DAEMON, LnsService, Node, Topology, netns_name
 from lab.waiting import wait_for
 
@@ -121,19 +123,34 @@ def hang_up(folder: Path, node: str, tunnel: str) -> None:
     _tell(folder, node, f"d {tunnel}")
 
 
+def _opened(path: Path) -> tuple[int] | None:
+    """Open a pipe for writing; None while nobody reads there."""
+    try:
+        return (os.open(path, os.O_WRONLY | os.O_NONBLOCK),)
+    except OSError as error:
+        if error.errno in (errno.ENXIO, errno.ENOENT):
+            return None
+        raise LabError(f"{path} cannot be written: {error.strerror}") from error
+
+
+def _ended(folder: Path, node: str) -> str:
+    said = why_ended(folder, node, folder / node / "output.log")
+    again = "Bring the lab down and up again: l2tp-lab down && l2tp-lab up"
+    return f"{said}\n{again}" if said else ""
+
+
 def _tell(folder: Path, node: str, command: str) -> None:
     """Write to xl2tpd's control pipe (xl2tpd(8)), which has no answers.
 
-    It takes all that it finds there for one command, so this returns once it has read it.
+    It takes all that it finds there for one command, so this returns once it has read it. It opens
+    the pipe after its socket, and anew after each command. Raises LabError when it has ended.
     """
-    try:
-        pipe = os.open(folder / node / _HOME / "control", os.O_WRONLY | os.O_NONBLOCK)
-    except OSError as error:
-        raise LabError(
-            f"xl2tpd on {node} takes no commands ({error.strerror}): it has ended, and what it "
-            f"said last is in {folder / node / 'output.log'}. "
-            "Bring the lab down and up again: l2tp-lab down && l2tp-lab up"
-        ) from error
+    (pipe,) = wait_for(
+        lambda: _opened(folder / node / _HOME / "control"),
+        f"xl2tpd's reading of commands on {node}",
+        deadline_s=_PATIENCE_S,
+        problem=lambda: _ended(folder, node),
+    )
     try:
         os.write(pipe, command.encode())
         wait_for(

@@ -17,6 +17,7 @@ from lab.network.plan import File
 from lab.peers.xl2tpd import Service
 from lab.pictures.tables import tunnel_table
 from lab.pictures.topology import draw
+from lab.running import peers
 from lab.running.daemons import daemon_nodes
 from lab.running.live import Live
 from lab.running.peers import dial, lab_peer_files, peer_nodes, peer_of, peer_processes
@@ -150,16 +151,26 @@ def test_a_foreign_daemon_is_not_asked(live: Live) -> None:
 def test_it_is_told_to_dial_through_its_pipe(tmp_path: Path) -> None:
     home = tmp_path / "xlac" / "xl2tpd"
     home.mkdir(parents=True)
-    os.mkfifo(home / "control")
-    with pytest.raises(LabError, match="it has ended"):
-        dial(tmp_path, "xlac", "one")
-    # Both ways, as xl2tpd has it: a reader alone would see an end of file before the writer comes.
-    reader = os.open(home / "control", os.O_RDWR)
-    try:
-        with ThreadPoolExecutor(1) as pool:
-            read = pool.submit(os.read, reader, 100)
+    with ThreadPoolExecutor(1) as pool:
+        dialled = pool.submit(dial, tmp_path, "xlac", "one")
+        # Its socket is there before its pipe is, and that before anybody reads it.
+        os.mkfifo(home / "control")
+        # Both ways, as xl2tpd has it: a reader alone would see an end of file before the writer.
+        reader = os.open(home / "control", os.O_RDWR)
+        try:
             # Two at once would be one command to it.
-            dial(tmp_path, "xlac", "one")
-            assert read.result() == b"c one"
-    finally:
-        os.close(reader)
+            assert os.read(reader, 100) == b"c one"
+            dialled.result()
+        finally:
+            os.close(reader)
+
+
+def test_one_that_has_ended_is_told_with_its_last_words(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = tmp_path / "xlac" / "xl2tpd"
+    home.mkdir(parents=True)
+    os.mkfifo(home / "control")
+    monkeypatch.setattr(peers, "why_ended", lambda *_: "xlac has ended, and said last: no port")
+    with pytest.raises(LabError, match="said last: no port\nBring the lab down"):
+        dial(tmp_path, "xlac", "one")
