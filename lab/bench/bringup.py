@@ -19,6 +19,8 @@ from typing import Any
 
 from lab.console import Console
 from lab.errors import LabError
+from lab.places.appliance.paths import default_cache
+from lab.places.appliance.snapshot import discard_older
 
 LAB = "bench"
 
@@ -53,6 +55,10 @@ def measure(console: Console, *, place: Sequence[str], rounds: int) -> dict[str,
     again: list[float] = []
     steps: list[dict[str, Any]] = []
     before = os.getloadavg()[0]
+    with console.step("a warm snapshot with this code, if there is none"):
+        stop_machine(place)
+        discard_older(default_cache())
+        run_words(["up"], place)
     for number in range(1, rounds + 1):
         with console.step(f"round {number} of {rounds}: warm bring-up, down and up again"):
             stop_machine(place)

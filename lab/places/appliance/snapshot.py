@@ -20,11 +20,12 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from lab.places.appliance import acceleration, machine, manifest, monitor, qemu
-from lab.places.appliance.code import TOOLS
+from lab.places.appliance.code import TOOLS, read_tree
 from lab.places.appliance.connection import Connection
 from lab.places.appliance.folders import locked, new_folder
 from lab.places.appliance.image import read_code as read_image_code
 from lab.places.appliance.machine import Home
+from lab.places.appliance.outdated import differs, is_outdated
 from lab.places.appliance.paths import Cache
 from lab.places.appliance.push import push
 from lab.places.appliance.qemu import Machine, Memory
@@ -118,11 +119,14 @@ def ensure_snapshot(
 ) -> Path:
     """Return the snapshot, after booting and warming a machine for it when there is none.
 
-    Raises CannotRun when it cannot be made, MachineLost when the machine broke on the way.
+    One whose code is outdated is made anew. Raises CannotRun when it cannot be made, MachineLost
+    when the machine broke on the way.
     """
     with locked(cache.lock(f"warm-{key}"), "the warm snapshot", progress):
         if found := find_snapshot(cache, key):
-            return found
+            if not is_outdated(found, read_code(found), read_tree()):
+                return found
+            progress.say("the warm snapshot holds older code than this checkout's")
         end_orphans(cache)
         home = Home.of(cache, f"{_WARMING}{key}")
         machine.end(home, _ENDING_S)  # one that a killed run left
@@ -146,6 +150,14 @@ def end_orphans(cache: Cache) -> None:
         lock = FileLock(cache.lock(f"warm-{folder.name.removeprefix(_WARMING)}"))
         with suppress(Timeout), lock.acquire(timeout=0):
             machine.end(Home.of(cache, folder.name), _ENDING_S)
+
+
+def discard_older(cache: Cache) -> None:
+    """Remove the snapshots that hold other code than this checkout's: the next start makes one."""
+    here = read_tree()
+    for folder in cache.warm.iterdir() if cache.warm.is_dir() else ():
+        if manifest.read(folder) is not None and differs(read_code(folder), here):
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def discard(cache: Cache, key: str) -> None:

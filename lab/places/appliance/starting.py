@@ -101,7 +101,7 @@ class _Starter:
     def restore(self, key: str) -> Connection:
         parts, slowness = self.parts, self.verdict.slowness
         image = parts.cache.image / ROOT
-        folder = snapshot.find_snapshot(parts.cache, key) or snapshot.ensure_snapshot(
+        folder = snapshot.ensure_snapshot(
             parts.cache, key, self.spec, image, slowness, self.progress
         )
         started = time.monotonic()
